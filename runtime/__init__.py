@@ -1,0 +1,1 @@
+"""The runtime: one job spec in, results out. It never imports the compiler."""
