@@ -110,7 +110,7 @@ def _parse_tree(line: str, indent: int) -> ast.expr:
             warnings.simplefilter("error")
             tree = ast.parse(line[indent:], mode="eval").body
     except SyntaxError as error:
-        column = indent + (error.offset or 1) - 1 if error.lineno == 1 else len(line)
+        column = indent + error.offset - 1 if error.offset else len(line)
         _refuse(line, column, error.msg.partition("(")[0].strip())
     except (ValueError, MemoryError, RecursionError):
         _refuse(line, indent, "too large")
