@@ -1,0 +1,304 @@
+"""What is wrong with the user's input, as data, and its rendering.
+
+Phases return lists of Diagnostic; `sort_diagnostics` brings them into file order; `render_text`,
+`render_json` and `render_github` turn them into what a person, a program or GitHub reads.
+"""
+
+import difflib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+CODES: Final = MappingProxyType(
+    {
+        "bad-name": "a name has characters that names cannot have",
+        "bad-range": "a range is malformed",
+        "bad-template": "a template string is malformed, or cannot be filled",
+        "bad-value": "a value is outside of what is allowed",
+        "cycle": "definitions, parameters or tasks depend on each other in a circle",
+        "duplicate-key": "a key is written twice in one mapping",
+        "duplicate-name": "a name is defined twice",
+        "missing-key": "a key that has to be there is not",
+        "missing-parameter": "a parameter without default is not given",
+        "same-output": "two tasks or cells write to one place",
+        "syntax": "the text is not YAML, or uses YAML that the language leaves out",
+        "undeclared-reference": "a reference leads to nothing that is declared",
+        "unknown-classifier": "a classifier is not defined",
+        "unknown-dataset": "a dataset is not defined",
+        "unknown-key": "a key is not part of the language",
+        "unknown-parameter": "a parameter is not declared",
+        "unknown-task": "a task is not defined",
+        "unquoted-placeholder": "a {placeholder} without quotes is a mapping to YAML",
+        "unreadable-file": "a file cannot be read",
+        "unused-axis": "an axis of a task is never used",
+        "unused-parameter": "a parameter is declared and never used",
+        "unused-setting": "a setting has no effect",
+        "wrong-reference": "a reference leads to something of another kind",
+        "wrong-type": "a value has another type than its key takes",
+    }
+)
+
+_WINDOW: Final = 100
+_TAB: Final = "    "
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_INVISIBLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and the name that users know it by: a path as they would write it, or an option."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the text, without their breaks; at least one."""
+        return tuple(_BREAK.split(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source: lines and columns from 1 in characters, the end column exclusive."""
+
+    source: Source
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    @property
+    def file(self) -> str:
+        """The name of the source."""
+        return self.source.name
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+Note = tuple[str, Span | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One error of the user: its code is in CODES, its message one line without a place."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    help: str | None = None
+    notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"no such diagnostic code: {self.code}")
+
+
+def show_path(path: Path, cwd: Path) -> str:
+    """Return the name of a file for its user: relative when it lies below `cwd`, else absolute."""
+    absolute = cwd / path
+    try:
+        return str(absolute.relative_to(cwd))
+    except ValueError:
+        return str(absolute)
+
+
+def show(value: object, limit: int = 60) -> str:
+    """Return a value as JSON on one line, shortened to about `limit` characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1] + ("…" + text[-1] if text[0] in '"[{' else "…")
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed word that `word` was most likely meant to be, if one is close enough."""
+    folded = {_fold(candidate): candidate for candidate in sorted(allowed, reverse=True)}
+    key = _fold(word)
+    if key in folded:
+        return folded[key]
+    cutoff = 0.75 if len(key) <= 3 else 0.6
+    close = difflib.get_close_matches(key, folded, n=1, cutoff=cutoff)
+    return folded[close[0]] if close else None
+
+
+def suggest(word: str, allowed: Iterable[str], limit: int = 20) -> str | None:
+    """Return `did you mean "x"?`, or else what is allowed; None where nothing is."""
+    words = sorted(set(allowed))
+    close = nearest(word, words)
+    if close is not None:
+        return f'did you mean "{close}"?'
+    if not words:
+        return None
+    more = f", … ({len(words) - limit} more)" if len(words) > limit else ""
+    return f"allowed: {', '.join(words[:limit])}{more}"
+
+
+def sort_diagnostics(
+    diagnostics: Iterable[Diagnostic], files: Sequence[str] = ()
+) -> list[Diagnostic]:
+    """Return diagnostics without exact duplicates, by file, line and column.
+
+    Those without a place come first, then `files` in their order (the main file first), then
+    others in the order in which they appear.
+    """
+    unique = list(dict.fromkeys(diagnostics))
+    names = [*files, *(d.span.file for d in unique if d.span)]
+    rank = {name: index for index, name in enumerate(dict.fromkeys(names))}
+
+    def place(diagnostic: Diagnostic) -> tuple[int, int, int]:
+        span = diagnostic.span
+        return (rank[span.file], span.line, span.column) if span else (-1, 0, 0)
+
+    return sorted(unique, key=place)
+
+
+def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
+    """Return diagnostics for a terminal, with their lines and carets, a blank line between two."""
+    return "\n".join(_render_one(diagnostic, color) for diagnostic in diagnostics)
+
+
+def render_json(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return diagnostics as a JSON list of objects."""
+    objects = [_as_object(diagnostic) for diagnostic in diagnostics]
+    return json.dumps(objects, indent=2) + "\n"
+
+
+def render_github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return diagnostics as GitHub workflow commands, which annotate the lines of a change."""
+    return "".join(_github_command(diagnostic) for diagnostic in diagnostics)
+
+
+def _fold(word: str) -> str:
+    return word.lower().replace("-", "_")
+
+
+def _render_one(diagnostic: Diagnostic, color: bool) -> str:
+    span = diagnostic.span
+    place = str(span) if span else "hcrc"
+    error = _paint(f"error[{diagnostic.code}]", "1;31", color)
+    lines = [f"{_escape(place)}: {error}: {_escape(diagnostic.message)}"]
+    gutter = len(str(span.line)) if span else 1
+    if span:
+        lines += _excerpt(span, gutter, color)
+    remarks = [("note", _note_text(note)) for note in diagnostic.notes]
+    if diagnostic.help:
+        remarks.append(("help", diagnostic.help))
+    mark = _paint("=", "1;34", color)
+    lines += [f"{' ' * gutter} {mark} {kind}: {_escape(text)}" for kind, text in remarks]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _note_text(note: Note) -> str:
+    message, span = note
+    return f"{message} ({span.file}:{span.line})" if span else message
+
+
+def _excerpt(span: Span, gutter: int, color: bool) -> list[str]:
+    """Return the first line of a span with carets below, cut to a window around it."""
+    lines = span.source.lines
+    line = lines[span.line - 1] if span.line <= len(lines) else ""
+    first = min(span.column - 1, len(line))
+    last = span.end_column - 1 if span.end_line == span.line else len(line)
+    cells = [_cell(character) for character in line]
+    low, high = _window([width for _, width in cells], first)
+    shown = (
+        "…" * (low > 0) + "".join(text for text, _ in cells[low:high]) + "…" * (high < len(line))
+    )
+    indent = (low > 0) + sum(width for _, width in cells[low:first])
+    carets = max(1, sum(width for _, width in cells[first : min(last, high)]))
+    bar = _paint("|", "1;34", color)
+    number = _paint(f"{span.line:>{gutter}}", "1;34", color)
+    caret_line = f"{' ' * gutter} {bar} {' ' * indent}{_paint('^' * carets, '1;31', color)}"
+    return [f"{' ' * gutter} {bar}", f"{number} {bar} {shown}".rstrip(), caret_line]
+
+
+def _window(widths: list[int], first: int) -> tuple[int, int]:
+    """Return which characters of a line to show: all of a short line, else those around `first`."""
+    if sum(widths) <= _WINDOW:
+        return 0, len(widths)
+    low = 0 if sum(widths[: first + 1]) <= _WINDOW * 3 // 4 else first
+    room = _WINDOW // 2
+    while low > 0 and room > 0:
+        low -= 1
+        room -= widths[low]
+    high, room = low, _WINDOW
+    while high < len(widths) and widths[high] <= room:
+        room -= widths[high]
+        high += 1
+    return low, high
+
+
+def _cell(character: str) -> tuple[str, int]:
+    """Return how a character is shown, and how many columns of a terminal it takes."""
+    if character == "\t":
+        return _TAB, len(_TAB)
+    if _INVISIBLE.match(character):
+        return "\N{REPLACEMENT CHARACTER}", 1
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return character, 0
+    return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _escape(text: str) -> str:
+    """Return text without characters that would break a line, move a cursor or not print at all."""
+    return _INVISIBLE.sub(lambda match: ascii(match.group())[1:-1], text)
+
+
+def _paint(text: str, style: str, color: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if color else text
+
+
+def _as_object(diagnostic: Diagnostic) -> dict[str, Any]:
+    return {
+        "severity": "error",
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "place": _place_object(diagnostic.span),
+        "help": diagnostic.help,
+        "notes": [
+            {"message": message, "place": _place_object(span)} for message, span in diagnostic.notes
+        ],
+    }
+
+
+def _place_object(span: Span | None) -> dict[str, Any] | None:
+    if span is None:
+        return None
+    return {
+        "file": span.file,
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
+
+
+def _github_command(diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    fields = [("title", diagnostic.code)]
+    if span:
+        fields = [("file", span.file), ("line", str(span.line)), ("col", str(span.column)), *fields]
+    lines = [diagnostic.message, *(f"note: {_note_text(note)}" for note in diagnostic.notes)]
+    if diagnostic.help:
+        lines.append(f"help: {diagnostic.help}")
+    properties = ",".join(f"{name}={_github_property(value)}" for name, value in fields)
+    message = _github_data("\n".join(line.replace("\n", " ") for line in lines))
+    return f"::error {properties}::{message}\n"
+
+
+def _github_data(text: str) -> str:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return _escape(escaped)
+
+
+def _github_property(text: str) -> str:
+    return _github_data(text).replace(":", "%3A").replace(",", "%2C")

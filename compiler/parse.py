@@ -1,0 +1,355 @@
+"""YAML text in, a Document out in which every node keeps its place.
+
+Scalars follow the core schema of YAML 1.2: `no`, `12:30:00`, `2024-01-01` and `1_000` are strings,
+`010` is ten and `1e3` a number. Duplicate keys, merge keys, tags, further documents and keys that
+are not scalars are refused. libyaml reads where it is there; PyYAML's own parser reads the same,
+and words the syntax errors.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import yaml
+
+from .diagnostics import Diagnostic, Source, Span, show
+from .nodes import (
+    Entry,
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    Value,
+    locate,
+    locate_key,
+    span_within,
+    to_plain,
+)
+from .syntax import explain_syntax_error
+
+__all__ = [
+    "Document",
+    "Entry",
+    "Mapping",
+    "Node",
+    "Scalar",
+    "Sequence",
+    "Value",
+    "locate",
+    "locate_key",
+    "parse",
+    "read_document",
+    "resolve",
+    "span_within",
+    "to_plain",
+]
+
+MAX_DEPTH: Final = 64
+MAX_ALIASED: Final = 100_000
+_MAX_DIGITS: Final = 1000
+_MAX_BYTES: Final = 64 * 1024 * 1024
+_FORBIDDEN: Final = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+_UNUSABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s*|#.*|\s+)+")
+_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_CONSTANTS: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+        **dict.fromkeys(("true", "True", "TRUE"), True),
+        **dict.fromkeys(("false", "False", "FALSE"), False),
+        **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+        **{sign + word: math.inf for sign in ("", "+") for word in (".inf", ".Inf", ".INF")},
+        **{"-" + word: -math.inf for word in (".inf", ".Inf", ".INF")},
+    }
+)
+_NUMBERS: Final[tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...]] = (
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed text; `root` is None when there is nothing in it, or it could not be read."""
+
+    root: Node | None
+    source: Source
+
+
+def parse(text: str, name: str) -> tuple[Document, list[Diagnostic]]:
+    """Parse YAML text that users know as `name`."""
+    source = Source(name, text.removeprefix("\ufeff"))
+    forbidden = _FORBIDDEN.search(source.text)
+    if forbidden:
+        return Document(None, source), [_forbidden_character(source, forbidden.start())]
+    return _compose(source, getattr(yaml, "CLoader", yaml.SafeLoader))
+
+
+def read_document(path: Path, name: str) -> tuple[Document, list[Diagnostic]]:
+    """Read and parse a file that users know as `name`."""
+    problem = ""
+    data = b""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except IsADirectoryError:
+        problem = "it is a folder"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    if len(data) > _MAX_BYTES:
+        problem = f"it is larger than {_MAX_BYTES // 1024**2} MiB"
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = problem or f"it is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}"
+    if not problem:
+        return parse(text, name)
+    message = f"cannot read {show(name, 1000)}: {problem}"
+    return Document(None, Source(name, "")), [Diagnostic("unreadable-file", message)]
+
+
+def resolve(text: str) -> Value:
+    """Return the value of a plain scalar in the core schema of YAML 1.2.
+
+    Raises ValueError for an integer that is too long to be meant.
+    """
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    for pattern, convert in _NUMBERS:
+        if pattern.fullmatch(text):
+            if len(text) > _MAX_DIGITS:
+                raise ValueError(f"a number of {len(text)} characters")
+            return convert(text)
+    return text
+
+
+class _RefusedError(ValueError):
+    """What composing cannot go on after."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A node that aliases can stand for, how many nodes it is, and how deep."""
+
+    node: Node
+    count: int
+    height: int
+
+
+def _compose(source: Source, loader: Any) -> tuple[Document, list[Diagnostic]]:
+    """Compose the one document of a source with a PyYAML loader."""
+    composer = _Composer(source, yaml.parse(source.text, Loader=loader))
+    try:
+        return Document(composer.document(), source), composer.diagnostics
+    except _RefusedError as refusal:
+        found = refusal.diagnostic
+    except (yaml.YAMLError, ValueError) as error:
+        found = explain_syntax_error(source, error)
+    return Document(None, source), [*composer.diagnostics, found]
+
+
+class _Composer:
+    """Builds nodes from the events of one source, and gathers what is wrong on the way."""
+
+    def __init__(self, source: Source, events: Iterator[Any]) -> None:
+        self.source = source
+        self.events = events
+        self.diagnostics: list[Diagnostic] = []
+        self.anchors: dict[str, _Anchored | None] = {}
+        self.count = 0
+        self.aliased = 0
+        self.depth = 0
+        self.deepest = 0
+        self.last = (1, 1)
+
+    def document(self) -> Node | None:
+        """Return the root of the only document."""
+        root: Node | None = None
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _RefusedError(
+                        self.error(
+                            event,
+                            "a second document",
+                            "one file holds one document: remove the ---",
+                        )
+                    )
+                root = self.node(next(self.events))
+        if root is None or (isinstance(root, Scalar) and not root.text and not root.quoted):
+            span = Span(self.source, 1, 1, 1, 1)
+            raise _RefusedError(Diagnostic("syntax", "there is nothing in this text", span))
+        return root
+
+    def node(self, event: Any) -> Node:
+        """Return the node that begins with an event."""
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        if event.tag is not None:
+            text = "tags such as !!str are not part of the language"
+            self.diagnostics.append(self.error(event, text, "quote a value to make it a string"))
+        if event.anchor is None:
+            return self.content(event)
+        self.anchors[event.anchor] = None
+        count, deepest, self.deepest = self.count, self.deepest, self.depth
+        node = self.content(event)
+        self.anchors[event.anchor] = _Anchored(node, self.count - count, self.deepest - self.depth)
+        self.deepest = max(deepest, self.deepest)
+        return node
+
+    def alias(self, event: Any) -> Node:
+        """Return the node that an alias stands for; bounded, as aliases of aliases multiply."""
+        if event.anchor not in self.anchors:
+            raise _RefusedError(
+                self.error(event, f'no anchor "&{event.anchor}" stands before this alias')
+            )
+        anchored = self.anchors[event.anchor]
+        if anchored is None:
+            raise _RefusedError(
+                self.error(event, f'"*{event.anchor}" stands inside of what it repeats')
+            )
+        self.count += anchored.count
+        self.aliased += anchored.count
+        self.deepest = max(self.deepest, self.depth + anchored.height)
+        if self.aliased > MAX_ALIASED:
+            raise _RefusedError(
+                self.error(event, f"aliases expand to more than {MAX_ALIASED} values")
+            )
+        if self.deepest > MAX_DEPTH:
+            raise _RefusedError(self.error(event, f"values are nested more than {MAX_DEPTH} deep"))
+        span = self.span(event)
+        self.last = (span.end_line, span.end_column)
+        return replace(anchored.node, notes=((f"used as *{event.anchor}", span),))
+
+    def content(self, event: Any) -> Node:
+        """Return a node that is written here."""
+        self.count += 1
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event)
+        self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
+        if self.depth > MAX_DEPTH:
+            raise _RefusedError(self.error(event, f"values are nested more than {MAX_DEPTH} deep"))
+        collect = self.sequence if isinstance(event, yaml.SequenceStartEvent) else self.mapping
+        node = collect(event)
+        self.depth -= 1
+        return node
+
+    def scalar(self, event: Any) -> Scalar:
+        """Return a scalar with the value that the core schema gives it."""
+        text, span = event.value, self.span(event)
+        self.last = (span.end_line, span.end_column)
+        unusable = _UNUSABLE.search(text)
+        if unusable:
+            message = f"no value can hold the character U+{ord(unusable.group()):04X}"
+            self.diagnostics.append(Diagnostic("syntax", message, span))
+        if event.style:
+            return Scalar(text, text, True, span)
+        try:
+            return Scalar(resolve(text), text, False, span)
+        except ValueError as error:
+            self.diagnostics.append(
+                Diagnostic("bad-value", str(error), span, "quote it to make it a string")
+            )
+            return Scalar(text, text, False, span)
+
+    def sequence(self, event: Any) -> Sequence:
+        """Return a sequence, up to its end event."""
+        items = []
+        inner = next(self.events)
+        while not isinstance(inner, yaml.SequenceEndEvent):
+            items.append(self.node(inner))
+            inner = next(self.events)
+        return Sequence(tuple(items), self.collection_span(event, inner))
+
+    def mapping(self, event: Any) -> Mapping:
+        """Return a mapping, up to its end event."""
+        entries: dict[str, Entry] = {}
+        inner = next(self.events)
+        while not isinstance(inner, yaml.MappingEndEvent):
+            key = self.node(inner)
+            self.enter(entries, inner, key, self.node(next(self.events)))
+            inner = next(self.events)
+        span = self.collection_span(event, inner)
+        return Mapping(MappingProxyType(entries), span, flow=bool(event.flow_style))
+
+    def enter(self, entries: dict[str, Entry], event: Any, key: Node, value: Node) -> None:
+        """Add an entry to a mapping, or what is wrong with its key to the diagnostics."""
+        if not isinstance(key, Scalar):
+            self.diagnostics.append(self.error(event, "a list or mapping cannot be a key"))
+            return
+        if key.text == "<<" and not key.quoted:
+            advice = "write the keys out; definitions can share theirs with include and use"
+            self.diagnostics.append(
+                self.error(event, "the merge key << is not part of the language", advice)
+            )
+            return
+        first = entries.setdefault(key.text, Entry(key, value))
+        if first.key is not key:
+            message = f"key {show(key.text)} is written twice"
+            notes = (("first here", first.key.span),)
+            self.diagnostics.append(
+                Diagnostic("duplicate-key", message, self.span(event), None, notes)
+            )
+
+    def collection_span(self, event: Any, end: Any) -> Span:
+        """Return the place of a collection: to its bracket, or to the end of its last node."""
+        if event.flow_style:
+            self.last = (end.end_mark.line + 1, end.end_mark.column + 1)
+        return replace(self.span(event), end_line=self.last[0], end_column=self.last[1])
+
+    def span(self, event: Any) -> Span:
+        """Return the place of an event without its anchor and tag."""
+        start, end = event.start_mark, event.end_mark
+        line, column = start.line + 1, start.column + 1
+        end_line, end_column = end.line + 1, end.column + 1
+        if isinstance(event, yaml.NodeEvent) and (event.anchor or getattr(event, "tag", None)):
+            line, column = _skip_properties(self.source, line, column, (end_line, end_column))
+        if getattr(event, "style", None) in ("|", ">"):
+            end_line, end_column = _skip_back(self.source, line, end_line, end_column)
+        return Span(self.source, line, column, end_line, end_column)
+
+    def error(self, event: Any, message: str, advice: str | None = None) -> Diagnostic:
+        """Return a syntax diagnostic at an event."""
+        return Diagnostic("syntax", message, self.span(event), advice)
+
+
+def _skip_properties(
+    source: Source, line: int, column: int, end: tuple[int, int]
+) -> tuple[int, int]:
+    """Return where a node's content starts, behind its anchor and tag."""
+    while (line, column) < end:
+        rest = source.lines[line - 1][column - 1 :]
+        skipped = _PROPERTIES.match(rest)
+        column += skipped.end() if skipped else 0
+        if skipped is None or skipped.end() < len(rest):
+            break
+        line, column = line + 1, 1
+    return min((line, column), end)
+
+
+def _skip_back(source: Source, first: int, line: int, column: int) -> tuple[int, int]:
+    """Return where the text of a block scalar ends, before empty lines."""
+    while line > first and not source.lines[line - 1][: column - 1].strip():
+        line, column = line - 1, len(source.lines[line - 2]) + 1
+    return line, column
+
+
+def _forbidden_character(source: Source, offset: int) -> Diagnostic:
+    before = _BREAK.split(source.text[:offset])
+    span = Span(source, len(before), len(before[-1]) + 1, len(before), len(before[-1]) + 2)
+    name = f"U+{ord(source.text[offset]):04X}"
+    return Diagnostic("syntax", f"the character {name} cannot stand in a YAML text", span)

@@ -1,0 +1,123 @@
+"""Syntax errors of PyYAML in, diagnostics in the words of a user out, at the place to change."""
+
+import collections
+import re
+from typing import Final
+
+import yaml
+
+from .diagnostics import Diagnostic, Note, Source, Span
+
+_BARE_PLACEHOLDER: Final = re.compile(r"(?::|-)\s+\{\w+(?::[^{}]*)?\}[^\s,\]}#]")
+# What PyYAML says, whether the place is where its context begins, what we say, and what helps.
+_WORDING: Final[tuple[tuple[str, bool, str, str | None], ...]] = (
+    (r"could not find expected ':'", True, 'expected ":" after this key', None),
+    (
+        r"mapping values are not allowed",
+        False,
+        '":" cannot stand here',
+        'quote a text that holds ": ", or check the indentation',
+    ),
+    (
+        r"sequence entries are not allowed",
+        False,
+        'a list entry "- " cannot stand here',
+        "start the list on a line of its own, and check the indentation",
+    ),
+    (r"character '\\t' that cannot start", False, "a tab cannot indent", "use spaces"),
+    (
+        r"character '(.+)' that cannot start",
+        False,
+        r'a value cannot start with "\1" without quotes',
+        "quote the value",
+    ),
+    (r"quoted scalar: found unexpected", True, "this quote is never closed", None),
+    (
+        r"unknown escape character '(.+)'",
+        False,
+        r'"\\\1" is no escape of a double-quoted string',
+        'use single quotes, or write "\\\\" for a backslash',
+    ),
+    (
+        r"(?:mapping: expected ',' or '}'|expected ',' or '}'), but got '<stream end>'",
+        True,
+        '"{" is never closed',
+        None,
+    ),
+    (r"expected ',' or '\]', but got '<stream end>'", True, '"[" is never closed', None),
+    (
+        r"expected ',' or '(.)', but got",
+        False,
+        r'expected "," or "\1"',
+        "quote a text that holds brackets, braces or commas",
+    ),
+    (
+        r"block collection: expected <block end>",
+        False,
+        "this does not fit into the list that it stands in",
+        'check the indentation; entries start with "- "',
+    ),
+    (
+        r"expected <block end>",
+        False,
+        "this does not fit into the mapping that it stands in",
+        "check the indentation and the quotes",
+    ),
+    (r"expected the node content, but found '(.+)'", False, r'expected a value, found "\1"', None),
+    (
+        r"expected '<document start>'",
+        False,
+        "this does not belong to the value before it",
+        "check the indentation and the quotes",
+    ),
+)
+
+
+def explain_syntax_error(source: Source, error: Exception) -> Diagnostic:
+    """Return an error that PyYAML raised on a source as a diagnostic."""
+    error = _reword(source.text, error)
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        message = f"this is not YAML: {error}".splitlines()[0]
+        return Diagnostic("syntax", message, Span(source, 1, 1, 1, 1))
+    message, advice, mark = _word(error, error.problem_mark)
+    span = _span(source, mark)
+    if _BARE_PLACEHOLDER.search(source.lines[span.line - 1]):
+        advice = 'a value that starts with a placeholder needs quotes: "{name}/…"'
+    return Diagnostic("syntax", message, span, advice, _opening(source, error, mark))
+
+
+def _reword(text: str, error: Exception) -> Exception:
+    """Return the error of PyYAML's own parser, so that every machine shows the same words."""
+    try:
+        collections.deque(yaml.parse(text, Loader=yaml.SafeLoader), maxlen=0)
+    except yaml.MarkedYAMLError as own:
+        return own
+    except ValueError:
+        return error
+    return error
+
+
+def _word(error: yaml.MarkedYAMLError, place: yaml.Mark) -> tuple[str, str | None, yaml.Mark]:
+    """Return message, help and place of an error."""
+    problem = error.problem or "this is not YAML"
+    for pattern, opening, message, advice in _WORDING:
+        match = re.search(pattern, f"{error.context}: {problem}", re.DOTALL)
+        if match:
+            return match.expand(message), advice, (opening and error.context_mark) or place
+    return problem, None, place
+
+
+def _span(source: Source, mark: yaml.Mark) -> Span:
+    line = min(mark.line + 1, len(source.lines))
+    column = mark.column + 1
+    return Span(source, line, column, line, column + 1)
+
+
+def _opening(source: Source, error: yaml.MarkedYAMLError, place: yaml.Mark) -> tuple[Note, ...]:
+    """Return where the mapping or list that an error lies in begins, when in another line."""
+    mark = error.context_mark
+    within = re.search(r"(mapping|sequence|collection)$", error.context or "")
+    if within is None or mark is None or mark.line == place.line:
+        return ()
+    noun = "mapping" if within[1] == "mapping" else "list"
+    return ((f"the {noun} begins here", _span(source, mark)),)
