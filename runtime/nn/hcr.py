@@ -1,0 +1,264 @@
+"""The HCR network (Hierarchical Combinatoric ResNet) for events with four b-jet candidates.
+
+Four jets are paired into two dijets in three ways: 4 jets, 6 dijets, 3 quadjets ("views"), one
+event. The network is tiny and is trained many times over, so it has a leading axis of K models
+everywhere: K folds, seeds and offsets are one set of tensors.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from ..spec import Architecture
+from .layers import HEADS, Layout, make_layout
+from .normalization import (
+    MOMENTUM,
+    OFF,
+    Ghosts,
+    Statistics,
+    convolve,
+    scale_and_shift,
+)
+from .prepare import (
+    DIJET_PAIRS,
+    DIJETS,
+    OBJECT_PAIRS,
+    OBJECTS,
+    AttentionInputs,
+    Inputs,
+    unpack,
+)
+
+VIEWS: Final = 3
+MASKED_SCORE: Final = -1e9
+
+
+class HCR(nn.Module):
+    """K networks of one architecture.
+
+    ``weights`` is (K, weights), ``mean`` and ``scale`` are the running statistics
+    (K, statistics), and ``is_set`` says which of them a step or an import has set.
+    """
+
+    weights: nn.Parameter
+    mean: Tensor
+    scale: Tensor
+    is_set: Tensor
+
+    def __init__(self, architecture: Architecture, classes: int, models: int = 1) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.classes = classes
+        self.layout: Layout = make_layout(architecture, classes)
+        self.weights = nn.Parameter(torch.zeros(models, self.layout.n_weights))
+        size = (models, self.layout.n_statistics)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("is_set", torch.zeros(size, dtype=torch.bool))
+
+    @property
+    def models(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    def initialize(self, model: int, generator: torch.Generator) -> None:
+        """Draw one model's weights, with a generator of its own."""
+        with torch.no_grad():
+            self.weights[model] = self.layout.initial_weights(generator).to(self.weights)
+
+    def forward(self, matrix: Tensor, ghosts: Ghosts = OFF) -> tuple[Tensor, Tensor]:
+        """Class logits (K, N, classes) and view logits (K, N, 3) of prepared events.
+
+        ``matrix`` is (N, COLUMNS), the same events for all models, or (K, N, COLUMNS). In
+        training mode ``ghosts`` normalise, each number dividing N, and the running statistics
+        follow; a number of 0, or evaluation mode, takes the running statistics as they are.
+        """
+        if not self.training:
+            ghosts = OFF
+        matrix = matrix.expand(self.models, *matrix.shape[-2:])
+        blocks = matrix.reshape(self.models * ghosts.blocks, -1, matrix.shape[-1])
+        inputs = unpack(blocks, self.architecture.slip, self.architecture.attention)
+        step = Pass(self, ghosts)
+        logits = step.classify(inputs)
+        self._update(step.statistics)
+        return logits
+
+    @torch.no_grad()
+    def _update(self, statistics: Statistics) -> None:
+        """Running statistics: the first step sets them, and later ones pull by a tenth."""
+        for name, (mean, scale) in statistics.seen.items():
+            place = self.layout.statistics[name]
+            for running, new in ((self.mean, mean), (self.scale, scale)):
+                old = torch.where(self.is_set[:, place], running[:, place], new)
+                running[:, place] = old.lerp(new, MOMENTUM)
+            self.is_set[:, place] = True
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What one attention looks from and at, each (B, features, pixels, n), and its masks."""
+
+    query: Tensor
+    value: Tensor
+    residual: Tensor
+    pairs: Tensor
+    pair_count: Tensor
+    grid: Tensor
+    grid_valid: Tensor
+    query_valid: Tensor | None
+    value_valid: Tensor
+
+
+class Pass:
+    """One forward pass of K networks over blocks of events."""
+
+    def __init__(self, network: HCR, ghosts: Ghosts) -> None:
+        self.layout = network.layout
+        self.weights = network.layout.split(network.weights)
+        self.models = network.models
+        self.statistics = Statistics(network.layout, network.mean, network.scale, ghosts)
+
+    def conv(self, name: str, x: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+        """GBN-conv: normalise and convolve the pixels of x (B, in, pixels, n)."""
+        layer = self.layout.layers[name]
+        kernel = self.weights[f"{name}.conv.module.weight"]
+        if layer.symmetric:
+            kernel = torch.cat([kernel, -kernel], dim=1)
+        bias = self.weights.get(f"{name}.conv.bias", self.weights.get(f"{name}.conv.module.bias"))
+        return convolve(x, self.statistics.moments(layer, x, weight), kernel, bias)
+
+    def affine(self, name: str, x: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Factor and offset, (B, features), of a GBN with scale and shift."""
+        moments = self.statistics.moments(self.layout.layers[name], x, weight)
+        return scale_and_shift(moments, self.weights[f"{name}.gamma"], self.weights[f"{name}.bias"])
+
+    def normalize(self, name: str, x: Tensor, weight: Tensor | float) -> Tensor:
+        """GBN with scale and shift."""
+        factor, offset = self.affine(name, x, weight)
+        dims = (...,) + (None,) * (x.dim() - 2)
+        return torch.addcmul(offset[dims], x, factor[dims])
+
+    def classify(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Class logits (K, N, classes) and view logits (K, N, 3)."""
+        ancillary = self.conv("inputEmbed.ancillaryEmbed", inputs.ancillary)
+        jets = self.embed("jet", inputs.jets, ancillary)
+        dijets = self.embed("dijet", inputs.dijets)
+        quadjets = self.embed("quadjet", inputs.quadjets, weight=float(VIEWS))
+        quadjets = quadjets.expand(-1, -1, VIEWS, -1)
+        x, dijets = self.resnet("dijetResNetBlock", silu(jets), silu(dijets), jets, dijets)
+        if inputs.attention is not None:
+            x, dijets = self.attend_others(inputs.attention, ancillary, x, dijets)
+        x, _ = self.resnet("quadjetResNetBlock", x, silu(quadjets), dijets, quadjets)
+        views = self.conv("select_q", x)
+        event = (views.softmax(dim=2) * x).sum(dim=2, keepdim=True)
+        return self.by_event(self.conv("out", event)), self.by_event(views)
+
+    def by_event(self, x: Tensor) -> Tensor:
+        """(K, N, …) from blocks (B, features, pixels, n) with one feature or one pixel."""
+        return x.flatten(1, 2).transpose(1, 2).reshape(self.models, -1, x.shape[1] * x.shape[2])
+
+    def embed(
+        self, kind: str, x: Tensor, shift: Tensor | None = None, weight: Tensor | float = 1.0
+    ) -> Tensor:
+        """The residual of an input: embedding, SiLU and GBN-conv."""
+        names = {"pair": ("MdPhi_embed", "MdPhi_conv")}
+        embed, conv = names.get(kind, (f"{kind}Embed", f"{kind}Conv"))
+        x = self.conv(f"inputEmbed.{embed}", x, weight)
+        if shift is not None:
+            x = x + shift
+        return self.conv(f"inputEmbed.{conv}", silu(x), weight)
+
+    def resnet(
+        self, name: str, x: Tensor, xx: Tensor, residual: Tensor, residuals: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A ResNet block: the objects x reinforce their sums xx; gives SiLU(xx) and xx."""
+        xx = silu(self.reinforce(f"{name}.reinforce.0", x, xx) + residuals)
+        x = silu(self.conv(f"{name}.conv.0", x) + residual)
+        xx = self.reinforce(f"{name}.reinforce.1", x, xx) + residuals
+        return silu(xx), xx
+
+    def reinforce(self, name: str, x: Tensor, xx: Tensor) -> Tensor:
+        """Fold pixel pairs of x with the pixels of xx; dijets enter by half sum and difference."""
+        first, second = x[:, :, 0::2], x[:, :, 1::2]
+        if name.startswith("quadjet"):
+            first, second = (first + second) / 2, (first - second).abs() / 2
+        return self.conv(f"{name}.conv", torch.cat([first, second, xx], dim=1))
+
+    def attend_others(
+        self, inputs: AttentionInputs, ancillary: Tensor, dijets: Tensor, residual: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Others attend to each other, then dijets to others; gives dijets and their residual."""
+        others = self.embed("othJet", inputs.others, ancillary, inputs.other_valid)
+        pairs = silu(self.embed("pair", inputs.pairs, weight=inputs.pair_count))
+        sizes = [len(OBJECT_PAIRS), len(DIJET_PAIRS)]
+        object_pairs, dijet_pairs = torch.split(pairs, sizes, dim=2)
+        object_count, dijet_count = torch.split(inputs.pair_count, sizes, dim=2)
+        start = silu(others)
+        seen, _ = self.attend(
+            "attention_oo",
+            Attended(
+                query=start,
+                value=start,
+                residual=others,
+                pairs=object_pairs,
+                pair_count=object_count,
+                grid=_object_grid(pairs.device),
+                grid_valid=inputs.object_pair_valid,
+                query_valid=inputs.other_valid,
+                value_valid=inputs.other_valid,
+            ),
+        )
+        return self.attend(
+            "attention_do",
+            Attended(
+                query=dijets,
+                value=seen,
+                residual=residual,
+                pairs=dijet_pairs,
+                pair_count=dijet_count,
+                grid=_dijet_grid(pairs.device),
+                grid_valid=inputs.dijet_pair_valid,
+                query_valid=None,
+                value_valid=inputs.other_valid,
+            ),
+        )
+
+    def attend(self, name: str, x: Attended) -> tuple[Tensor, Tensor]:
+        """Two-headed attention; gives the output and the new residual."""
+        query_weight = 1.0 if x.query_valid is None else x.query_valid
+        query = self.normalize(f"{name}.q_GBN", x.query, query_weight)
+        value = self.normalize(f"{name}.v_GBN", x.value, x.value_valid)
+        pairs = self.normalize(f"{name}.qv_GBN", x.pairs, x.pair_count)
+        pairs = torch.unflatten(pairs.index_select(2, x.grid), 2, (query.shape[2], -1))
+        pairs = torch.unflatten(pairs, 1, (HEADS, -1))
+        query, value = (torch.unflatten(part, 1, (HEADS, -1)) for part in (query, value))
+        score = (query.unsqueeze(4) * value.unsqueeze(3) + pairs).sum(dim=2)
+        score = self.normalize(f"{name}.score_GBN", score, x.grid_valid)
+        weights = score.masked_fill(x.grid_valid == 0, MASKED_SCORE).softmax(dim=3)
+        weights = (weights * score.sigmoid() * x.grid_valid).unsqueeze(2)
+        result = (weights * (value.unsqueeze(3) + pairs)).sum(dim=4).flatten(1, 2)
+        result = self.conv(f"{name}.conv", silu(result), query_weight)
+        if x.query_valid is not None:
+            result = result * x.query_valid
+        residual = result + x.residual
+        return silu(residual), residual
+
+
+def _object_grid(device: torch.device) -> Tensor:
+    """For each (query, value) the place of its pair of objects; an unused one on the diagonal."""
+    places = {pair: place for place, pair in enumerate(OBJECT_PAIRS)}
+    grid = itertools.product(range(OBJECTS), repeat=2)
+    return torch.tensor([places.get((min(i, j), max(i, j)), 0) for i, j in grid], device=device)
+
+
+def _dijet_grid(device: torch.device) -> Tensor:
+    """For each (dijet, value) the place of its pair; an unused one for its own jets."""
+    places = {pair: place for place, pair in enumerate(DIJET_PAIRS)}
+    grid = itertools.product(range(len(DIJETS)), range(OBJECTS))
+    return torch.tensor([places.get(pair, 0) for pair in grid], device=device)
