@@ -111,7 +111,7 @@ def _parse_tree(line: str, indent: int) -> ast.expr:
             tree = ast.parse(line[indent:], mode="eval").body
     except SyntaxError as error:
         column = indent + error.offset - 1 if error.offset else len(line)
-        _refuse(line, column, error.msg.partition("(")[0].strip())
+        _refuse(line, column, error.msg)
     except (ValueError, MemoryError, RecursionError):
         _refuse(line, indent, "too large")
     for node in ast.walk(tree):

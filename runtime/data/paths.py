@@ -1,0 +1,44 @@
+"""Paths as specs and friend trees write them, and what makes an error of them one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+from ..errors import DataError, JobError, SpecError, StorageError
+
+TRANSIENT: Final = {
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EAGAIN,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+}
+
+
+def resolve(path: str, base: str) -> Path:
+    """A local, absolute path; a relative one lies beside ``base``.
+
+    Raises :class:`SpecError` for a URL.
+    """
+    joined = path if "://" in path else os.path.join(base, path)  # noqa: PTH118
+    if "://" in joined:
+        scheme = joined.partition("://")[0]
+        raise SpecError(f"{joined}: {scheme}:// is not supported yet; only local files are read")
+    return Path(os.path.normpath(Path(joined).absolute()))
+
+
+def storage_error(where: object, error: OSError) -> JobError:
+    """What an operating system's refusal means: worth another try, or wrong data."""
+    kind = StorageError if error.errno in TRANSIENT else DataError
+    return kind(f"{where}: {error.strerror or first_line(error)}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its type where there is none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
