@@ -43,7 +43,7 @@ class StorageError(JobError):
     code = 69
 
 
-class Preempted(JobError):
+class PreemptedError(JobError):
     """The job was told to stop before it was done; trying again goes on."""
 
     code = 75

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import struct
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
-from .errors import JobError, SpecError
+from .errors import JobError, PreemptedError, SpecError, StorageError
 from .events import EventWriter
+from .lifeline import hold_lifeline
+from .result import KnownResults, stale_reason
 from .spec import Execution, Job, read_job
 
 TASK_MODULES: Final = {
@@ -28,53 +34,124 @@ class Context:
     events: EventWriter
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How the ``job`` command runs a job.
+
+    ``cells`` are indices of the job's cells, none for all; those whose result holds are left
+    out unless ``force``. ``lifeline``: standard input ends when the job has to.
+    """
+
+    device: str | None = None
+    events: Path | None = None
+    cells: Sequence[int] = ()
+    force: bool = False
+    lifeline: bool = False
+
+
 def read_line(path: Path, number: int) -> str:
     """Line ``number``, from 0, of a JSON-lines file with an ``.idx`` of offsets beside it.
 
     The index holds the offset of each line as an unsigned 64-bit little-endian integer.
+    Raises :class:`SpecError`.
     """
     try:
         with path.with_suffix(".idx").open("rb") as index, path.open("rb") as lines:
-            index.seek(8 * number)
+            index.seek(8 * max(number, 0))
             entry = index.read(8)
             if number < 0 or len(entry) < 8:
                 raise SpecError(f"{path}: there is no job {number}")
             lines.seek(struct.unpack("<Q", entry)[0])
             return lines.readline().decode()
     except OSError as error:
-        raise SpecError(f"{error.filename}: {error.strerror}") from error
+        raise SpecError(f"{error.filename or path}: {error.strerror}") from error
+    except (ValueError, OverflowError) as error:
+        raise SpecError(f"{path}: job {number}: {error}") from error
 
 
 def load_job(path: Path, number: int) -> Job:
     """One job of a bundle; raises :class:`SpecError`."""
     try:
         return read_job(json.loads(read_line(path, number)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{path}: job {number}: not JSON: {error}") from error
 
 
 def run_job(job: Job, events: EventWriter) -> None:
     """Run the job's cells; each leaves a result, or the error that ended it is raised."""
-    module = import_module(TASK_MODULES[job.task], __package__)
+    try:
+        module = import_module(TASK_MODULES[job.task], __package__)
+    except ModuleNotFoundError as error:
+        raise SpecError(f"a {job.task} task: {error.msg}, for {sys.executable}") from error
     module.run(job.cells, Context(job.execution, events))
 
 
-def main(path: Path, number: int, device: str | None, events: Path | None) -> int:
+def main(path: Path, number: int, options: JobOptions) -> int:
     """The ``job`` command: run one job, say in one line what is wrong, return the exit code."""
+    if options.lifeline:
+        hold_lifeline()
     try:
-        job = load_job(path, number)
-        if device is not None:
-            job = with_device(job, device)
-        run_job(job, EventWriter(events))
+        stop_on_signals()
+        job = select_cells(load_job(path, number), options)
+        if options.device is not None:
+            job = with_device(job, options.device)
+        if job.cells:
+            with EventWriter(options.events) as events:
+                run_job(job, events)
     except JobError as error:
-        print(f"hcrc: error: {error}", file=sys.stderr)
-        return error.code
+        return _fail(error)
+    except OSError as error:
+        return _fail(as_storage_error(error))
+    except MemoryError:
+        return _fail(JobError("out of memory"))
     except Exception:
         traceback.print_exc()
         return JobError.code
     return 0
 
 
+def _fail(error: JobError) -> int:
+    print(f"hcrc: error: {error}", file=sys.stderr)
+    return error.code
+
+
+def as_storage_error(error: OSError) -> StorageError:
+    """What the system refused, in one line: a full disk, a path that may not be written."""
+    where = f"{error.filename}: " if error.filename else ""
+    return StorageError(f"{where}{error.strerror or error}")
+
+
+def select_cells(job: Job, options: JobOptions) -> Job:
+    """The job with only the cells that have to run; raises :class:`SpecError`."""
+    for index in options.cells:
+        if not 0 <= index < len(job.cells):
+            raise SpecError(f"{job.id}: there is no cell {index}")
+    chosen = [job.cells[index] for index in sorted(set(options.cells))] or job.cells
+    if not options.force:
+        known = KnownResults()
+        chosen = [cell for cell in chosen if stale_reason(cell, known) is not None]
+    return replace(job, cells=chosen)
+
+
 def with_device(job: Job, device: str) -> Job:
     """The same job on another device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
     return replace(job, execution=replace(job.execution, device=device))
+
+
+def stop_on_signals() -> None:
+    """Turn SIGTERM and SIGINT into :class:`PreemptedError`, so that the attempt is cleaned up.
+
+    Only the first: a second SIGINT ends the process at once, a second SIGTERM is ignored,
+    because batch systems and shells may send it to a whole group after the scheduler did.
+    """
+    process = os.getpid()
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        if os.getpid() != process:
+            os._exit(PreemptedError.code)  # a forked worker has nothing to clean up
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise PreemptedError(f"stopped by {signal.Signals(number).name}")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

@@ -1,140 +1,127 @@
 """Results: a cell's outputs appear whole or not at all.
 
 A cell's folder holds ``result.json`` and one folder for each attempt that is not yet cleaned up.
-Everything an attempt writes lies in its own folder; ``result.json`` is replaced last and names
-the files that count, so whatever dies earlier leaves the earlier result as it was.
+Everything an attempt writes lies in its own folder; ``result.json`` is replaced last, after all it
+names is on disk, and names the files that count, so whatever dies earlier leaves the earlier
+result as it was.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
 import secrets
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from .errors import DataError, SpecError, StorageError
+from .record import RESULT, InputFile, OutputFile, Result, Upstream, fingerprint, load_result
 from .spec import Cell
 
-RESULT = "result.json"
+__all__ = [
+    "RESULT",
+    "Attempt",
+    "InputFile",
+    "KnownResults",
+    "OutputFile",
+    "PlannedCell",
+    "Result",
+    "Upstream",
+    "fingerprint",
+    "load_result",
+    "open_attempt",
+    "stale_reason",
+    "write_json",
+]
+
 ATTEMPT_PREFIX = "try-"
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "matplotlib")
 
 
-@dataclass(frozen=True)
-class InputFile:
-    """What was known of an input when it was read; ``uuid`` is a ROOT file's own."""
+class PlannedCell(Protocol):
+    """The part of a cell that says whether its result holds."""
 
-    path: str
-    size: int
-    mtime_ns: int
-    uuid: str | None = None
+    @property
+    def output(self) -> str:
+        """The cell's folder."""
 
-
-@dataclass(frozen=True)
-class OutputFile:
-    """A file that counts; ``path`` is relative to the cell's folder, sha256 in hex."""
-
-    path: str
-    size: int
-    sha256: str
+    @property
+    def hash(self) -> str:
+        """The hash of what the result has to be made from."""
 
 
-@dataclass(frozen=True)
-class Upstream:
-    """A result of another cell that was read, as it was then."""
+class KnownResults:
+    """Which result lies at a path; a file is read again only when it was replaced.
 
-    result: str
-    uuid: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What one attempt made of a cell, and what made it.
-
-    ``files`` are by a name that the task gives; ``data`` is the task's own.
+    A result is only ever replaced by a new file, so inode, time and size tell.
     """
 
-    uuid: str
-    cell: str
-    task: str
-    hash: str
-    attempt: str
-    files: dict[str, OutputFile]
-    inputs: list[InputFile]
-    upstream: list[Upstream]
-    spec: dict[str, Any]
-    provenance: dict[str, Any]
-    data: dict[str, Any]
-    folder: Path
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[tuple[int, int, int], str, str]] = {}
 
-    def path(self, name: str) -> Path:
-        """Where the file of that name lies; raises :class:`DataError` if there is none."""
-        if name not in self.files:
-            raise DataError(f"{self.folder / RESULT}: names no file {name!r}")
-        return self.folder / self.files[name].path
+    def identify(self, path: str) -> tuple[str, str]:
+        """The uuid and the cell of the result at a path; raises :class:`DataError`."""
+        try:
+            status = Path(path).stat()
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path!r}: {getattr(error, 'strerror', None) or error}") from error
+        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
+        seen = self._seen.get(path)
+        if seen is None or seen[0] != mark:
+            result = load_result(path)
+            seen = self._seen[path] = (mark, result.uuid, result.cell)
+        return seen[1], seen[2]
 
 
-def fingerprint(path: str | Path, root_uuid: str | None = None) -> InputFile:
-    """Size and modification time of a local file; raises :class:`DataError`."""
-    try:
-        stat = os.stat(path)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    return InputFile(str(path), stat.st_size, stat.st_mtime_ns, root_uuid)
+def stale_reason(cell: PlannedCell, known: KnownResults | None = None) -> str | None:
+    """Why the cell has to run, in a few words; None if its result holds.
 
-
-def load_result(path: str | Path) -> Result:
-    """The result in a ``result.json``; raises :class:`DataError` if it is not one."""
-    try:
-        value = json.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    if not isinstance(value, dict) or value.pop("hcrc", None) != 1:
-        raise DataError(f"{path}: not a result of hcrc 1")
-    try:
-        value["files"] = {name: OutputFile(**row) for name, row in value["files"].items()}
-        value["inputs"] = [InputFile(**row) for row in value["inputs"]]
-        value["upstream"] = [Upstream(**row) for row in value["upstream"]]
-        return Result(**value, folder=Path(path).absolute().parent)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a result of hcrc 1: {error}") from error
-
-
-def stale_reason(cell: Cell) -> str | None:
-    """Why the cell has to run, in a few words; None if its result holds."""
+    ``known`` saves reading an upstream result again for each cell that depends on it.
+    """
     path = Path(cell.output) / RESULT
-    if not path.exists():
-        return "no result yet"
     try:
         result = load_result(path)
     except DataError as error:
-        return str(error)
+        return "no result yet" if _is_missing(error) else str(error)
     if result.hash != cell.hash:
         return "its definition changed"
-    return _changed_file(result) or _changed_upstream(result)
+    return (
+        _changed_output(result)
+        or _changed_input(result)
+        or _changed_upstream(result, known or KnownResults())
+    )
 
 
-def _changed_file(result: Result) -> str | None:
+def _is_missing(error: DataError) -> bool:
+    return isinstance(error.__cause__, FileNotFoundError)
+
+
+def _changed_output(result: Result) -> str | None:
     for row in result.files.values():
-        path = result.folder / row.path
-        if not path.is_file():
+        try:
+            status = (result.folder / row.path).stat()
+        except FileNotFoundError:
             return f"output {row.path} is gone"
-        if path.stat().st_size != row.size:
+        except (OSError, ValueError) as error:
+            return f"output {row.path!r}: {getattr(error, 'strerror', None) or error}"
+        if status.st_size != row.size or not stat.S_ISREG(status.st_mode):
             return f"output {row.path} changed"
+    return None
+
+
+def _changed_input(result: Result) -> str | None:
     for seen in result.inputs:
         try:
             now = fingerprint(seen.path)
@@ -145,14 +132,14 @@ def _changed_file(result: Result) -> str | None:
     return None
 
 
-def _changed_upstream(result: Result) -> str | None:
+def _changed_upstream(result: Result, known: KnownResults) -> str | None:
     for seen in result.upstream:
         try:
-            now = load_result(seen.result)
+            now, cell = known.identify(seen.result)
         except DataError as error:
-            return str(error)
-        if now.uuid != seen.uuid:
-            return f"{now.cell} was made again"
+            return f"upstream {error}"
+        if now != seen.uuid:
+            return f"{cell} was made again"
     return None
 
 
@@ -190,15 +177,22 @@ class Attempt:
         return result
 
     def commit(self, files: dict[str, Path], data: dict[str, Any], **provenance: Any) -> Result:
-        """Make this attempt the cell's result: files by name, and the task's own data."""
+        """Make this attempt the cell's result: files by name, and the task's own data.
+
+        The files lie in the attempt's folder; they and their folders are on disk before
+        ``result.json`` names them. Raises :class:`OSError` where that cannot be done.
+        """
         home = Path(self.cell.output)
+        outputs = {name: _describe(path, self.folder) for name, path in files.items()}
+        for folder in {parent for path in files.values() for parent in _folders(path, home)}:
+            _sync_folder(folder)
         result = Result(
             uuid=str(uuid.uuid4()),
             cell=self.cell.id,
             task=self.cell.task,
             hash=self.cell.hash,
             attempt=self.name,
-            files={name: _describe(path, home) for name, path in files.items()},
+            files=outputs,
             inputs=list(self.inputs.values()),
             upstream=list(self.upstream.values()),
             spec=self.cell.raw,
@@ -225,10 +219,10 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
         raise StorageError(f"{home}: {error.strerror}") from error
     with lock:
         _lock(lock, home)
-        _sweep(home)
-        attempt = Attempt(cell, home / _attempt_name())
-        attempt.folder.mkdir()
         try:
+            _sweep(home)
+            attempt = Attempt(cell, home / _attempt_name())
+            attempt.folder.mkdir()
             yield attempt
         finally:
             _sweep(home)
@@ -242,27 +236,49 @@ def _lock(lock: TextIO, home: Path) -> None:
 
 
 def _attempt_name() -> str:
-    return (
-        f"{ATTEMPT_PREFIX}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-    )
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return f"{ATTEMPT_PREFIX}{moment}-{secrets.token_hex(3)}"
 
 
 def _sweep(home: Path) -> None:
-    """Remove the folders of all attempts but the one that counts."""
+    """Remove the folders of all attempts but the one that counts, and unfinished files.
+
+    Where ``result.json`` cannot be read now, any of them may be the one that counts.
+    """
+    for file in home.glob(f".{RESULT}.*.tmp"):
+        file.unlink(missing_ok=True)
     try:
         kept = load_result(home / RESULT).attempt
-    except DataError:
+    except DataError as error:
+        if not _is_missing(error):
+            return
         kept = ""
     for folder in home.glob(f"{ATTEMPT_PREFIX}*"):
         if folder.name != kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _describe(path: Path, home: Path) -> OutputFile:
+def _folders(path: Path, home: Path) -> list[Path]:
+    return [parent for parent in path.parents if parent.is_relative_to(home)]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _describe(path: Path, folder: Path) -> OutputFile:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return OutputFile(path.relative_to(home).as_posix(), path.stat().st_size, digest)
+    name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+    return OutputFile(name, path.stat().st_size, digest)
 
 
 def _to_json(result: Result) -> dict[str, Any]:
@@ -283,14 +299,16 @@ def _provenance(started: float) -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata  # slow to import, and only a job needs it
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step; NaN is refused, as JSON has none."""
+    """Replace a JSON file in one step, on disk on return; NaN is refused, as JSON has none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
@@ -300,4 +318,5 @@ def write_json(path: Path, value: Any) -> None:
         stream.write(text + "\n")
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
+    _sync_folder(path.parent)

@@ -1,0 +1,206 @@
+"""What a run has to do: bundle and choice of tasks in, the jobs that have to run out.
+
+The jobs are read one by one, and only the numbers and wishes of those to run are kept.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os.path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .bundle import Bundle, CellHead, JobHead, Request, Task
+from .errors import JobError
+from .record import RESULT
+from .result import KnownResults, stale_reason
+
+Report = Callable[[CellHead, str | None], None]
+SHOWN_ERRORS = 5
+
+
+class UsageError(JobError):
+    """What was asked for on the command line does not exist."""
+
+    code = 2
+
+
+class NotReadyError(JobError):
+    """A task was asked for whose upstream is not up to date."""
+
+    code = 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The tasks that are run, and those they depend on, which are only looked at."""
+
+    chosen: frozenset[str]
+    upstream: frozenset[str]
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A job that has to run, after those of ``needs`` that have to run too.
+
+    ``stale`` is how many of its cells have to.
+    """
+
+    number: int
+    task: str
+    stale: int
+    needs: tuple[int, ...]
+    request: Request
+    device: str
+
+
+@dataclass
+class Tally:
+    """Of a task's cells, how many there are and how many are up to date."""
+
+    cells: int = 0
+    current: int = 0
+
+
+@dataclass
+class Agenda:
+    """The jobs to run by number, in an order in which each follows what it needs."""
+
+    force: bool
+    todo: dict[int, Todo] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> int:
+        """How many cells were looked at."""
+        return sum(tally.cells for tally in self.tallies.values())
+
+    @property
+    def current(self) -> int:
+        """How many of them are up to date."""
+        return sum(tally.current for tally in self.tallies.values())
+
+
+def select_tasks(
+    tasks: Sequence[Task], only: Sequence[str], start: str | None, force: bool
+) -> Selection:
+    """The tasks that ``--only``, ``--from`` and ``--force`` mean; raises :class:`UsageError`."""
+    for name in [*only, *([start] if start else [])]:
+        _check_known(name, [task.name for task in tasks])
+    if start is not None:
+        chosen = _downstream(tasks, start)
+    else:
+        chosen = set(only) or {task.name for task in tasks}
+    upstream = _upstream(tasks, chosen)
+    return Selection(frozenset(chosen), frozenset(upstream), force or start is not None)
+
+
+def _check_known(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        rest = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        raise UsageError(f"there is no task {name!r}; {rest}")
+
+
+def _downstream(tasks: Sequence[Task], start: str) -> set[str]:
+    found = {start}
+    for task in tasks:
+        if found.intersection(task.needs):
+            found.add(task.name)
+    return found
+
+
+def _upstream(tasks: Sequence[Task], chosen: set[str]) -> set[str]:
+    wanted = set(chosen)
+    for task in reversed(tasks):
+        if task.name in wanted:
+            wanted.update(task.needs)
+    return wanted - chosen
+
+
+def result_key(path: str) -> str:
+    """One spelling for each path of a result."""
+    return os.path.normpath(path)
+
+
+def decide(bundle: Bundle, selection: Selection, report: Report | None = None) -> Agenda:
+    """Which jobs have to run, telling ``report`` why each cell of the chosen tasks has to.
+
+    Raises :class:`NotReadyError` where what a chosen task depends on is itself not up to date.
+    """
+    return _Decision(bundle, selection, report).make()
+
+
+class _Decision:
+    """One pass over the jobs, in order."""
+
+    def __init__(self, bundle: Bundle, selection: Selection, report: Report | None) -> None:
+        self._bundle = bundle
+        self._selection = selection
+        self._report = report
+        self._known = KnownResults()
+        self._stale: dict[str, str] = {}  # result file of a cell that has no valid one → its id
+        self._unmet: dict[str, tuple[str, str]] = {}  # the same of upstream tasks → id, reason
+        self._errors: list[str] = []
+        self._agenda = Agenda(selection.force)
+
+    def make(self) -> Agenda:
+        for task in self._bundle.tasks:
+            if task.name in self._selection.upstream:
+                for head in self._bundle.heads(task.first, task.end):
+                    self._look_at(head)
+            elif task.name in self._selection.chosen:
+                tally = self._agenda.tallies[task.name] = Tally()
+                for head in self._bundle.heads(task.first, task.end):
+                    self._choose(head, task.name, tally)
+        if self._errors:
+            raise NotReadyError(_join(self._errors))
+        return self._agenda
+
+    def _look_at(self, head: JobHead) -> None:
+        """Note which cells of a job that is not run here are not up to date."""
+        for cell in head.cells:
+            reason = self._reason(cell)
+            if reason is not None:
+                self._unmet[_key(cell)] = (cell.id, reason)
+
+    def _choose(self, head: JobHead, task: str, tally: Tally) -> None:
+        stale = [self._weigh(cell) for cell in head.cells]
+        tally.cells += len(stale)
+        tally.current += stale.count(False)
+        if any(stale):
+            needs = tuple(need for need in head.needs if need in self._agenda.todo)
+            todo = Todo(head.number, task, stale.count(True), needs, head.request, head.device)
+            self._agenda.todo[head.number] = todo
+
+    def _weigh(self, cell: CellHead) -> bool:
+        """Whether a cell has to run."""
+        for path in cell.reads:
+            if (unmet := self._unmet.get(result_key(path))) is not None:
+                self._errors.append(f"{cell.id} needs {unmet[0]}, not up to date: {unmet[1]}")
+        reason = self._reason(cell) or ("forced" if self._selection.force else None)
+        if reason is not None:
+            self._stale[_key(cell)] = cell.id
+        if self._report is not None:
+            self._report(cell, reason)
+        return reason is not None
+
+    def _reason(self, cell: CellHead) -> str | None:
+        for path in cell.reads:
+            key = result_key(path)
+            if key in self._stale:
+                return f"after {self._stale[key]}"
+            if key in self._unmet:
+                return f"after {self._unmet[key][0]}"
+        return stale_reason(cell, self._known)
+
+
+def _key(cell: CellHead) -> str:
+    return result_key(f"{cell.output}/{RESULT}")
+
+
+def _join(errors: Sequence[str]) -> str:
+    shown = "; ".join(errors[:SHOWN_ERRORS])
+    more = f"; and {len(errors) - SHOWN_ERRORS} more" if len(errors) > SHOWN_ERRORS else ""
+    return f"{shown}{more}: run without --only and --from, or run the upstream tasks first"

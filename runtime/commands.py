@@ -1,0 +1,180 @@
+"""The runtime's command line: ``job`` runs one job of a bundle, ``run`` all that have to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Final
+
+from .agenda import Agenda, UsageError, decide, select_tasks
+from .bundle import Bundle, CellHead, open_bundle
+from .capacity import Capacity, fit_requests, pick_gpus, wanted_gpus
+from .console import format_seconds, printable, standard_console
+from .errors import JobError
+from .job import JobOptions, as_storage_error
+from .job import main as run_one_job
+from .journal import Journal
+from .locks import ROOT_LOCK, hold_locks
+from .machine import Pool, count_cores, list_gpus, measure_memory_mb
+from .process import Launch, runtime_command
+from .schedule import Outcome, Schedule
+from .summary import count_run, report_failures, summarise
+
+DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+
+
+def main(argv: Sequence[str] | None = None, command: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code; ``command`` is what starts a job's process."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    arguments = build_parser().parse_args(argv)
+    if arguments.command == "job":
+        return run_one_job(arguments.jobs, arguments.number, _job_options(arguments))
+    try:
+        return run(arguments, command or runtime_command())
+    except JobError as error:
+        print(f"hcrc: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"hcrc: error: {as_storage_error(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of both commands."""
+    parser = argparse.ArgumentParser(prog="hcrc.pyz", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_job(commands.add_parser("job", help="run one job"))
+    _add_run(commands.add_parser("run", help="run the jobs whose results do not hold, here"))
+    return parser
+
+
+def _add_job(job: argparse.ArgumentParser) -> None:
+    job.add_argument("jobs", metavar="JOBS.jsonl", type=Path, help="the job specs, one a line")
+    job.add_argument("number", metavar="N", type=int, help="the job's line, from 0")
+    job.add_argument("--cell", metavar="INDEX", type=int, action="append", default=[])
+    job.add_argument("--events", metavar="PATH", type=Path, help="append progress as JSON lines")
+    job.add_argument("--force", action="store_true", help="also run cells whose results hold")
+    job.add_argument("--device", type=_device, help="auto, cpu, cuda or cuda:N")
+    job.add_argument("--lifeline", action="store_true", help="end when standard input does")
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
+    run.add_argument("-j", "--jobs", metavar="N", type=_positive, help="cores to use")
+    run.add_argument("--memory", metavar="MB", type=_positive, help="memory to use, in MB")
+    run.add_argument("--only", metavar="TASK", action="append", default=[], help="only this task")
+    run.add_argument("--from", metavar="TASK", dest="start", help="again from this task on")
+    run.add_argument("--force", action="store_true", help="run again what is up to date")
+    run.add_argument("--dry-run", action="store_true", help="only say what would run, and why")
+    run.add_argument("--device", type=_device, help="auto, cpu, cuda or cuda:N")
+    run.add_argument("--plain", action="store_true", help="lines instead of bars")
+
+
+def _device(text: str) -> str:
+    if not DEVICE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of auto, cpu, cuda, cuda:N")
+    return text
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def _job_options(arguments: argparse.Namespace) -> JobOptions:
+    return JobOptions(
+        device=arguments.device,
+        events=arguments.events,
+        cells=arguments.cell,
+        force=arguments.force,
+        lifeline=arguments.lifeline,
+    )
+
+
+def run(arguments: argparse.Namespace, command: Sequence[str]) -> int:
+    """The ``run`` command; raises :class:`JobError` where nothing can be started."""
+    if arguments.only and arguments.start:
+        raise UsageError("--only and --from cannot be given together")
+    bundle = open_bundle(arguments.bundle)
+    selection = select_tasks(bundle.tasks, arguments.only, arguments.start, arguments.force)
+    roots = {task.root for task in bundle.tasks if task.name in selection.chosen}
+    locks = [bundle.state / "lock"]
+    locks += [Path(root) / ROOT_LOCK for root in roots if "://" not in root]
+    with nullcontext() if arguments.dry_run else hold_locks(locks):
+        agenda = decide(bundle, selection, _report_cell if arguments.dry_run else None)
+        if not agenda.todo:
+            print(f"nothing to do: all {agenda.cells} cells are up to date")
+            _print_summary(bundle, agenda, Outcome())
+            return 0
+        if arguments.dry_run:
+            print(f"{agenda.cells - agenda.current} of {agenda.cells} cells would run")
+            return 0
+        return execute(bundle, agenda, arguments, command)
+
+
+def _report_cell(cell: CellHead, reason: str | None) -> None:
+    print(f"up to date  {cell.id}" if reason is None else f"would run   {cell.id}: {reason}")
+
+
+def execute(
+    bundle: Bundle, agenda: Agenda, arguments: argparse.Namespace, command: Sequence[str]
+) -> int:
+    """Run an agenda's jobs and say what came of it; returns the exit code."""
+    began = time.monotonic()
+    capacity = measure(agenda, arguments)
+    requests, notes = fit_requests(agenda.todo.values(), capacity, arguments.device)
+    for note in notes:
+        print(f"note: {note}")
+    device = "cuda" if (arguments.device or "").startswith("cuda") else arguments.device
+    launch = Launch(command, bundle.jobs, bundle.state, device, agenda.force)
+    pool = Pool(capacity.cpus, capacity.memory_mb, capacity.gpus)
+    with Journal(bundle.state / "journal.jsonl") as journal:
+        journal.write("run", plan=bundle.hash, cells=agenda.cells, current=agenda.current)
+        console = standard_console(arguments.plain)
+        outcome = Schedule(bundle, agenda, requests, pool, launch, console, journal).run()
+    return conclude(bundle, agenda, outcome, time.monotonic() - began)
+
+
+def measure(agenda: Agenda, arguments: argparse.Namespace) -> Capacity:
+    """What this run may use; GPUs are only looked for where a job wants one."""
+    wanted = any(wanted_gpus(todo, arguments.device) for todo in agenda.todo.values())
+    gpus = pick_gpus(list_gpus(os.environ), arguments.device) if wanted else ()
+    memory_mb = arguments.memory or measure_memory_mb()
+    return Capacity(arguments.jobs or count_cores(), memory_mb, gpus)
+
+
+def conclude(bundle: Bundle, agenda: Agenda, outcome: Outcome, seconds: float) -> int:
+    """Print the summary and what went wrong; returns the exit code."""
+    _print_summary(bundle, agenda, outcome)
+    again = f"{outcome.missing} jobs are not done: run again to go on"
+    if outcome.signal is not None and outcome.missing:
+        print(f"stopped by {signal.Signals(outcome.signal).name}: {again}")
+        return 128 + outcome.signal
+    sys.stdout.flush()
+    for line in report_failures(outcome):
+        print(f"hcrc: error: {line}", file=sys.stderr)
+    if outcome.failures:
+        print(again)
+        return 1
+    print(f"done: {count_run(outcome.tasks)} cells in {format_seconds(seconds)}")
+    return 0
+
+
+def _print_summary(bundle: Bundle, agenda: Agenda, outcome: Outcome) -> None:
+    for line in summarise(bundle, agenda, outcome):
+        print(printable(line))

@@ -1,0 +1,149 @@
+"""What a ``result.json`` holds, as types, and reading it with every field checked.
+
+Its fields are those of ``schemas/result.schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+from .errors import DataError
+
+RESULT = "result.json"
+
+T = TypeVar("T")
+Fields = Mapping[str, tuple[type, ...]]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """What was known of an input when it was read; ``uuid`` is a ROOT file's own."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    uuid: str | None = None
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that counts; ``path`` is relative to the cell's folder, sha256 in hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A result of another cell that was read, as it was then."""
+
+    result: str
+    uuid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one attempt made of a cell, and what made it.
+
+    ``files`` are by a name that the task gives; ``data`` is the task's own, save that
+    ``data["summary"]``, a list of lines, is shown at the end of a run.
+    """
+
+    uuid: str
+    cell: str
+    task: str
+    hash: str
+    attempt: str
+    files: dict[str, OutputFile]
+    inputs: list[InputFile]
+    upstream: list[Upstream]
+    spec: dict[str, Any]
+    provenance: dict[str, Any]
+    data: dict[str, Any]
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name lies; raises :class:`DataError` if there is none."""
+        if name not in self.files:
+            raise DataError(f"{self.folder / RESULT}: names no file {name!r}")
+        return self.folder / self.files[name].path
+
+
+RESULT_FIELDS: Final[Fields] = {
+    **dict.fromkeys(("uuid", "cell", "task", "hash", "attempt"), (str,)),
+    **dict.fromkeys(("files", "spec", "provenance", "data"), (dict,)),
+    **dict.fromkeys(("inputs", "upstream"), (list,)),
+}
+OUTPUT_FIELDS: Final[Fields] = {"path": (str,), "size": (int,), "sha256": (str,)}
+INPUT_FIELDS: Final[Fields] = {
+    "path": (str,),
+    "size": (int,),
+    "mtime_ns": (int,),
+    "uuid": (str, type(None)),
+}
+UPSTREAM_FIELDS: Final[Fields] = {"result": (str,), "uuid": (str,)}
+
+
+def fingerprint(path: str | Path, root_uuid: str | None = None) -> InputFile:
+    """Size and modification time of a local file; raises :class:`DataError`."""
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{str(path)!r}: {error}") from error
+    return InputFile(str(path), status.st_size, status.st_mtime_ns, root_uuid)
+
+
+def load_result(path: str | Path) -> Result:
+    """The result in a ``result.json``; raises :class:`DataError` if it is not one."""
+    try:
+        value = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+    if type(value) is not dict or value.pop("hcrc", None) != 1:
+        raise DataError(f"{path}: not a result of hcrc 1")
+    try:
+        return _read_result(value, Path(path).absolute().parent)
+    except ValueError as error:
+        raise DataError(f"{path}: not a result of hcrc 1: {error}") from error
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _read_result(value: dict[str, Any], folder: Path) -> Result:
+    _check_fields(value, RESULT_FIELDS, "result")
+    value["files"] = {
+        name: _read_row(OutputFile, OUTPUT_FIELDS, row, f"files.{name}")
+        for name, row in value["files"].items()
+    }
+    value["inputs"] = [_read_row(InputFile, INPUT_FIELDS, row, "inputs") for row in value["inputs"]]
+    value["upstream"] = [
+        _read_row(Upstream, UPSTREAM_FIELDS, row, "upstream") for row in value["upstream"]
+    ]
+    for row in value["files"].values():
+        if row.path.startswith("/") or ".." in row.path.split("/"):
+            raise ValueError(f"files: {row.path!r} lies outside the cell's folder")
+    return Result(**value, folder=folder)
+
+
+def _read_row(kind: type[T], fields: Fields, row: Any, where: str) -> T:
+    _check_fields(row, fields, where)
+    return kind(**row)
+
+
+def _check_fields(value: Any, fields: Fields, where: str) -> None:
+    if type(value) is not dict or value.keys() != fields.keys():
+        raise ValueError(f"{where}: expected the keys {', '.join(fields)}")
+    for key, kinds in fields.items():
+        if type(value[key]) not in kinds:
+            raise ValueError(f"{where}.{key}: expected {kinds[0].__name__}")
