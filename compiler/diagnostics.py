@@ -125,7 +125,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     key = _fold(word)
     if key in folded:
         return folded[key]
-    cutoff = 0.75 if len(key) <= 3 else 0.6
+    cutoff = 0.8 if len(key) <= 2 else 0.6
     close = difflib.get_close_matches(key, folded, n=1, cutoff=cutoff)
     return folded[close[0]] if close else None
 
