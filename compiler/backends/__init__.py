@@ -1,0 +1,1 @@
+"""Backends: each emits the files that start a bundle's jobs in one way."""

@@ -1,0 +1,98 @@
+"""Checks across tasks: what no single task can be wrong about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .diagnostics import Diagnostic, suggest
+from .nodes import Node
+from .plan import Json, Plan
+from .settings import unused_settings
+from .workflow import Task, Workflow
+
+
+def check_plan(workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]) -> list[Diagnostic]:
+    """Outputs that collide or cannot be written, and labels that no class is for.
+
+    ``outputs`` holds what the tasks' ``output`` keys say, by task.
+    """
+    tasks = {task.name: task for task in workflow.tasks}
+    return [
+        *_same_outputs(plan, tasks, outputs),
+        *_remote_outputs(plan, tasks, outputs),
+        *_unknown_labels(plan, tasks),
+    ]
+
+
+def check_settings(node: Node | None, tasks: Iterable[Task]) -> list[Diagnostic]:
+    """Settings of the workflow and of its tasks that have no effect."""
+    tasks = list(tasks)
+    found = unused_settings(node, {task.kind for task in tasks})
+    for task in tasks:
+        found += unused_settings(task.node.get("settings"), {task.kind})
+    return found
+
+
+def _same_outputs(
+    plan: Plan, tasks: Mapping[str, Task], outputs: Mapping[str, Node | None]
+) -> list[Diagnostic]:
+    """One message for each pair of tasks with a folder in common."""
+    owners: dict[str, tuple[str, str]] = {}
+    found: dict[tuple[str, str], Diagnostic] = {}
+    for job in plan.jobs:
+        for cell in job.cells:
+            task, other = owners.setdefault(cell.output, (job.name, cell.id))
+            if other == cell.id or (task, job.name) in found:
+                continue
+            node = outputs.get(job.name)
+            span = node.span if node else tasks[job.name].span
+            first = outputs.get(task)
+            note = (f"the output of {other}", first.span if first else tasks[task].span)
+            message = f"{cell.id} and {other} write to the same folder: {cell.output}"
+            found[task, job.name] = Diagnostic("same-output", message, span, notes=(note,))
+    return list(found.values())
+
+
+def _remote_outputs(
+    plan: Plan, tasks: Mapping[str, Task], outputs: Mapping[str, Node | None]
+) -> list[Diagnostic]:
+    found = []
+    for task in plan.tasks:
+        if "://" in task.root:
+            node = outputs.get(task.name)
+            span = node.span if node else tasks[task.name].span
+            message = f'"{task.root}" is a URL: results are written to local folders only'
+            found.append(Diagnostic("bad-value", message, span, notes=node.notes if node else ()))
+    return found
+
+
+def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:
+    """Labels of a cached dataset that the classifier trained on it has no class for."""
+    caches: dict[str, set[str]] = {}
+    found: list[Diagnostic] = []
+    for job in plan.jobs:
+        for cell in job.cells:
+            if job.task == "cache":
+                caches[cell.id] = _labels(cell.spec["datasets"])
+            elif job.task == "train":
+                labels = caches.get(cell.spec["dataset"]["cell"], set())
+                found += _unknown(labels, cell.spec["classifier"], tasks[job.name])
+    return list(dict.fromkeys(found))
+
+
+def _labels(datasets: Json) -> set[str]:
+    return {sample["label"] for dataset in datasets for sample in dataset["samples"]}
+
+
+def _unknown(labels: set[str], classifier: Json, task: Task) -> list[Diagnostic]:
+    node = task.node.get("classifier")
+    span = node.span if node else task.span
+    return [
+        Diagnostic(
+            "unknown-class",
+            f'the dataset has events of label "{label}", which is no class of "{classifier["name"]}"',
+            span,
+            suggest(label, classifier["classes"]),
+        )
+        for label in sorted(labels - set(classifier["classes"]))
+    ]

@@ -1,0 +1,184 @@
+"""Compile a workflow: the phases, one after the other, on one page.
+
+    parse → validate → bind → lower → expand → check → emit → write
+
+Each phase takes the product of the one before and adds Diagnostics. Phases go on past errors as
+far as they can, so that a user sees all of them at once; a plan is made only if there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .backends import shell
+from .bundle import pack, write_bundle
+from .check import check_plan, check_settings
+from .definitions import Definer, collect_definitions
+from .diagnostics import Diagnostic, sort_diagnostics
+from .expand import Expansion, Given
+from .lower import Lowering
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar
+from .parameters import Binding, bind, parse_param, parse_template, unused_parameters
+from .parse import Document
+from .plan import Plan
+from .schema import validate
+from .settings import read_given, unused_settings
+from .sources import Sources
+from .workflow import Workflow
+
+WORKFLOW = "workflow.schema.json"
+DEFINITIONS = "definitions.schema.json"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for: a file, and the values that go with it, as typed."""
+
+    path: Path
+    templates: tuple[str, ...]
+    parameters: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+    environment: Mapping[str, str]
+    current: Path
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A plan, or the reasons why there is none."""
+
+    plan: Plan | None
+    diagnostics: list[Diagnostic]
+
+    def write(self, output: Path) -> Path:
+        """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
+        if self.plan is None:
+            raise ValueError("there is no plan to write")
+        plan_hash, files = pack(self.plan, shell.emit(self.plan))
+        folder = output / self.plan.name / plan_hash
+        write_bundle(folder, files)
+        return folder
+
+
+def compile_workflow(request: Request) -> Compilation:
+    """All phases but the writing; never raises for what a user can get wrong."""
+    run = _Run(request)
+    root = run.parse()
+    if root is None:
+        return run.result(None)
+    broken = run.validate()
+    bindings = run.bind(root)
+    workflow = run.lower(root, bindings, broken)
+    plan = run.expand(root, workflow)
+    return run.result(plan)
+
+
+class _Run:
+    """One run of the compiler: the request, the files read, and the diagnostics so far."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.sources = Sources(request.current)
+        self.diagnostics: list[Diagnostic] = []
+        self.used: set[str] = set()
+
+    def result(self, plan: Plan | None) -> Compilation:
+        """The compilation: no plan if anything is wrong."""
+        found = [*self.sources.diagnostics, *self.diagnostics]
+        files = [document.source.name for document in self.sources.documents]
+        return Compilation(None if found else plan, sort_diagnostics(found, files))
+
+    def parse(self) -> MappingNode | None:
+        """Read the workflow and what it includes; its root, if it is a mapping."""
+        document = self.sources.read(self.request.path)
+        if document is None or document.root is None:
+            if not self.sources.diagnostics:
+                name = self.sources.display(self.request.path)
+                self.diagnostics.append(Diagnostic("missing-key", f"{name} is empty"))
+            return None
+        if not isinstance(document.root, MappingNode):
+            self.diagnostics += validate(document.root, WORKFLOW, bound=False)
+            return None
+        return document.root
+
+    def validate(self) -> set[tuple[str, str]]:
+        """Check every document against its schema; returns the sections' names that are wrong."""
+        broken: set[tuple[str, str]] = set()
+        for index, document in enumerate(self.sources.documents):
+            if document.root is not None:
+                problems = validate(document.root, DEFINITIONS if index else WORKFLOW, bound=False)
+                self.diagnostics += problems
+                broken |= _broken_entries(document, problems)
+        return broken
+
+    def bind(self, root: MappingNode) -> dict[str, Binding]:
+        """Give every declared parameter its value."""
+        layers = []
+        parsed = [parse_template(text, self.request.current) for text in self.request.templates]
+        parsed += [parse_param(text) for text in self.request.parameters]
+        for layer, problems in parsed:
+            self.diagnostics += problems
+            layers += [layer] if layer is not None else []
+        bindings, problems = bind(
+            root.get("parameters"), layers, self.request.environment, self.request.current
+        )
+        self.diagnostics += problems
+        return bindings
+
+    def lower(
+        self, root: MappingNode, bindings: dict[str, Binding], broken: set[tuple[str, str]]
+    ) -> Workflow:
+        """Resolve the definitions and the references between tasks."""
+        documents = self.sources.documents
+        datasets, twice = collect_definitions(documents, "datasets")
+        classifiers, also_twice = collect_definitions(documents, "classifiers")
+        self.diagnostics += [*twice, *also_twice]
+        lowering = Lowering(bindings)
+        tasks = root.get("tasks")
+        names = {name for section, name in broken if section == "tasks"}
+        lowered = lowering.tasks(tasks, names) if isinstance(tasks, MappingNode) else ()
+        self.diagnostics += lowering.diagnostics
+        self.used |= lowering.used
+        name = root.get("name")
+        return Workflow(
+            name.text if isinstance(name, Scalar) else "",
+            bindings,
+            {key: item for key, item in datasets.items() if ("datasets", key) not in broken},
+            {key: item for key, item in classifiers.items() if ("classifiers", key) not in broken},
+            lowered,
+            frozenset(key for section, key in broken if section != "tasks"),
+        )
+
+    def expand(self, root: MappingNode, workflow: Workflow) -> Plan:
+        """Expand the tasks to cells and jobs, and check them together."""
+        given, problems = read_given(self.request.settings)
+        kinds = {task.kind for task in workflow.tasks}
+        for node in given:
+            problems += unused_settings(node, kinds)
+        settings = root.get("settings")
+        definer = Definer(self.sources, workflow)
+        expansion = Expansion(workflow, definer, Given(settings, given, self.request.current))
+        plan = expansion.run()
+        self.diagnostics += problems
+        self.diagnostics += check_settings(settings, workflow.tasks)
+        self.diagnostics += [*definer.diagnostics, *expansion.diagnostics]
+        self.used |= definer.used | expansion.used
+        if not self.diagnostics and not self.sources.diagnostics:
+            self.diagnostics += unused_parameters(root.get("parameters"), self.used)
+            self.diagnostics += check_plan(workflow, plan, expansion.outputs)
+        return plan
+
+
+def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple[str, str]]:
+    """The tasks and definitions that diagnostics lie in, as (section, name)."""
+    lines = {item.span.line for item in problems if item.span is not None}
+    found: set[tuple[str, str]] = set()
+    for section in ("tasks", "datasets", "classifiers"):
+        node: Node | None = document.root.get(section) if isinstance(document.root, MappingNode) else None
+        for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
+            first, last = entry.key.span.line, entry.value.span.end_line
+            if any(first <= line <= last for line in lines):
+                found.add((section, name))
+    return found

@@ -1,0 +1,221 @@
+"""Lower the documents to a Workflow: references resolved, axes spread, tasks in order.
+
+A task that is wrong in itself is left out after its diagnostics, and so is, in silence, whatever
+refers to it: one mistake gives one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from .defaults import task_schema
+from .diagnostics import Diagnostic, Note, Span, suggest
+from .parameters import Binding
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar, Sequence
+from .plan import AxisValue
+from .ranges import range_of
+from .template import substitute
+from .workflow import Axis, Task, TaskReference
+
+MAX_CELLS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A task whose own axes and references are read, but not yet looked up."""
+
+    name: str
+    kind: str
+    node: MappingNode
+    axes: dict[str, Axis]
+    references: tuple[TaskReference, ...]
+    span: Span
+
+
+class Lowering:
+    """Gathers tasks, diagnostics and the names of parameters used."""
+
+    def __init__(self, bindings: Mapping[str, Binding]) -> None:
+        self.bindings = bindings
+        self.diagnostics: list[Diagnostic] = []
+        self.used: set[str] = set()
+
+    def tasks(self, node: MappingNode, broken: set[str]) -> tuple[Task, ...]:
+        """The tasks, each after those it refers to; ``broken`` ones are known to be wrong."""
+        drafts: dict[str, Draft] = {}
+        for name, entry in node.entries.items():
+            if name not in broken and isinstance(entry.value, MappingNode):
+                draft = self._draft(name, entry.key.span, entry.value)
+                if draft is not None:
+                    drafts[name] = draft
+        self._check_references(drafts, node)
+        done: dict[str, Task] = {}
+        for name in self._order(drafts):
+            task = self._task(drafts[name], done)
+            if task is not None:
+                done[name] = task
+        return tuple(done.values())
+
+    def _draft(self, name: str, span: Span, node: MappingNode) -> Draft | None:
+        before = len(self.diagnostics)
+        kind = node.get("task")
+        if not isinstance(kind, Scalar):
+            return None
+        axes = self._axes(node.get("for"))
+        references = self._references(kind.text, node)
+        draft = Draft(name, kind.text, node, axes, references, span)
+        return draft if len(self.diagnostics) == before else None
+
+    def _axes(self, node: Node | None) -> dict[str, Axis]:
+        if not isinstance(node, MappingNode):
+            return {}
+        return {
+            name: Axis(name, self._values(entry.value), entry.value) for name, entry in node.items()
+        }
+
+    def _values(self, node: Node) -> tuple[AxisValue, ...]:
+        """The values of an axis: a list of scalars as they are, or a range."""
+        done = substitute(node, self.bindings)
+        self.used |= done.used
+        self.diagnostics += done.diagnostics
+        if done.diagnostics:
+            return ()
+        bound = done.node
+        if isinstance(bound, Sequence) and not _all_naturals(bound):
+            return self._distinct(bound)
+        values = range_of(bound)
+        if values and isinstance(values[0], Diagnostic):
+            self.diagnostics += [item for item in values if isinstance(item, Diagnostic)]
+            return ()
+        return tuple(value for value in values if isinstance(value, int))
+
+    def _distinct(self, node: Sequence) -> tuple[AxisValue, ...]:
+        values: dict[tuple[type, AxisValue], AxisValue] = {}
+        for item in node.items:
+            value = item.value if isinstance(item, Scalar) else None
+            if value is None:
+                message = "a value of an axis is a string, a number or a boolean"
+                self._error("wrong-type", message, item.span, notes=item.notes)
+            elif (type(value), value) in values:
+                message = f"{value!r} is there twice"
+                self._error("bad-range", message, item.span, notes=item.notes)
+            else:
+                values[type(value), value] = value
+        return tuple(values.values())
+
+    def _references(self, kind: str, node: MappingNode) -> tuple[TaskReference, ...]:
+        found = []
+        for key, schema in task_schema(kind)["properties"].items():
+            value = node.get(key)
+            if "x-refers-to" not in schema or value is None:
+                continue
+            done = substitute(value, self.bindings)
+            self.used |= done.used
+            self.diagnostics += done.diagnostics
+            if isinstance(done.node, Scalar) and not done.diagnostics:
+                gathers = schema.get("x-gathers", False)
+                found.append(TaskReference(key, done.node.text, gathers, done.node.span))
+        return tuple(found)
+
+    def _check_references(self, drafts: dict[str, Draft], node: MappingNode) -> None:
+        for draft in drafts.values():
+            properties = task_schema(draft.kind)["properties"]
+            for reference in draft.references:
+                wanted = properties[reference.key]["x-refers-to"]
+                self._check_reference(reference, wanted, drafts, node)
+
+    def _check_reference(
+        self, reference: TaskReference, wanted: str, drafts: dict[str, Draft], node: MappingNode
+    ) -> None:
+        target = drafts.get(reference.task)
+        if target is not None and target.kind != wanted:
+            message = f'"{reference.task}" is {_a(target.kind)} task: {reference.key} takes {_a(wanted)} task'
+            self._error("wrong-reference", message, reference.span)
+        elif target is None and reference.task not in node.entries:
+            names = [name for name, draft in drafts.items() if draft.kind == wanted]
+            message = f'there is no task "{reference.task}"'
+            help = suggest(reference.task, names) or f"{reference.key} takes {_a(wanted)} task"
+            self._error("undeclared-reference", message, reference.span, help)
+
+    def _order(self, drafts: dict[str, Draft]) -> list[str]:
+        """Names so that each comes after what it refers to; a circle is an error and left out."""
+        graph = {
+            name: [item.task for item in draft.references if item.task in drafts]
+            for name, draft in drafts.items()
+        }
+        while True:
+            try:
+                return list(TopologicalSorter(graph).static_order())
+            except CycleError as error:
+                circle = error.args[1][::-1]
+                first = min(circle, key=list(drafts).index)
+                circle = circle[circle.index(first) : -1] + circle[: circle.index(first) + 1]
+                message = f"tasks refer to each other in a circle: {' → '.join(circle)}"
+                self._error("cycle", message, drafts[first].span)
+                graph = {name: after for name, after in graph.items() if name not in circle}
+
+    def _task(self, draft: Draft, done: dict[str, Task]) -> Task | None:
+        """The task with its axes; None if something it refers to is not there."""
+        targets = [done.get(reference.task) for reference in draft.references]
+        if any(target is None for target in targets):
+            return None
+        axes, inherited = draft.axes, False
+        for reference, target in zip(draft.references, targets, strict=True):
+            if target is None or reference.gathers:
+                continue
+            if not draft.axes:
+                axes, inherited = {**axes, **target.axes}, True
+            else:
+                self._check_axes(draft, reference, target)
+        self._check_size(draft, axes)
+        return Task(
+            draft.name, draft.kind, draft.node, axes, inherited, draft.references, draft.span
+        )
+
+    def _check_axes(self, draft: Draft, reference: TaskReference, target: Task) -> None:
+        """A task with axes of its own has those of what it reads, and no other values on them."""
+        for axis in target.axes.values():
+            own = draft.axes.get(axis.name)
+            if own is None:
+                message = f'"{reference.task}" has the axis "{axis.name}", and "{draft.name}" has not'
+                help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
+                self._error("wrong-reference", message, reference.span, help)
+                continue
+            missing = [value for value in own.values if value not in axis.values]
+            if missing:
+                message = f'"{reference.task}" has no cell with {axis.name} = {missing[0]}'
+                note: Note = (f'the axis of "{reference.task}"', axis.node.span)
+                self._error("wrong-reference", message, own.node.span, notes=(note,))
+
+    def _check_size(self, draft: Draft, axes: Mapping[str, Axis]) -> None:
+        cells = 1
+        for axis in axes.values():
+            cells *= len(axis.values)
+        if cells > MAX_CELLS:
+            message = f'task "{draft.name}" has {cells:,} cells: more than {MAX_CELLS:,}'
+            self._error("bad-range", message, draft.span)
+
+    def _error(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help, notes))
+
+
+def _all_naturals(node: Sequence) -> bool:
+    return all(
+        isinstance(item, Scalar) and type(item.value) is int and item.value >= 0
+        for item in node.items
+    )
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -1,0 +1,74 @@
+"""Settings: one value for each, for a task: command line over task over workflow over default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .defaults import fill_defaults, load_schema
+from .definitions import merge_nodes
+from .diagnostics import Diagnostic, suggest
+from .parameters import Binding
+from .nodes import Entry, Node, Scalar, to_plain
+from .nodes import Mapping as MappingNode
+from .parse import parse
+from .plan import Json
+from .schema import validate
+from .template import substitute
+
+SCHEMA = "settings.schema.json"
+
+
+def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], list[Diagnostic]]:
+    """Settings of the command line, ``(name, mapping text)``, each as a mapping of its name."""
+    nodes, diagnostics = [], []
+    known = load_schema(SCHEMA)["properties"]
+    for name, text in given:
+        if name not in known:
+            help = suggest(name, known)
+            diagnostics.append(Diagnostic("unknown-key", f'there is no setting "{name}"', None, help))
+            continue
+        document, problems = parse(text, f"--setting {name}")
+        diagnostics += problems
+        root = document.root
+        if isinstance(root, MappingNode):
+            key = Scalar(name, name, False, root.span)
+            nodes.append(root.replace({name: Entry(key, root)}))
+        elif not problems:
+            message = f"--setting {name} takes a mapping, such as {{key: value}}"
+            diagnostics.append(Diagnostic("wrong-type", message))
+    return nodes, diagnostics
+
+
+def effective_settings(
+    layers: Iterable[Node | None], bindings: Mapping[str, Binding]
+) -> tuple[Json, list[Diagnostic], set[str]]:
+    """All settings with their values, later layers over earlier; and the parameters used."""
+    merged: MappingNode | None = None
+    for layer in layers:
+        if isinstance(layer, MappingNode):
+            joined = merge_nodes(merged, layer) if merged else layer
+            merged = joined if isinstance(joined, MappingNode) else merged
+    empty: dict[str, Json] = {name: {} for name in load_schema(SCHEMA)["properties"]}
+    if merged is None:
+        return fill_defaults(empty, SCHEMA), [], set()
+    done = substitute(merged, bindings)
+    diagnostics = list(done.diagnostics) or validate(done.node, SCHEMA, bound=True)
+    plain = {} if diagnostics else to_plain(done.node)
+    return fill_defaults({**empty, **plain}, SCHEMA), diagnostics, set(done.used)
+
+
+def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:
+    """Settings that no task of these kinds listens to."""
+    if not isinstance(node, MappingNode):
+        return []
+    known = load_schema(SCHEMA)["properties"]
+    return [
+        Diagnostic(
+            "unused-setting",
+            f'the setting "{name}" has no effect here',
+            entry.key.span,
+            f"it is for {' and '.join(known[name]['x-tasks'])} tasks",
+        )
+        for name, entry in node.entries.items()
+        if name in known and not kinds & set(known[name]["x-tasks"])
+    ]

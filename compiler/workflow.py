@@ -1,0 +1,80 @@
+"""The Workflow: tasks whose references are resolved. It holds no unresolved name."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from . import nodes
+from .diagnostics import Span
+from .parameters import Binding
+from .plan import AxisValue
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values that a task spans, each once; ``node`` is where the axis is written."""
+
+    name: str
+    values: tuple[AxisValue, ...]
+    node: nodes.Node
+
+    def bind(self, value: AxisValue) -> Binding:
+        """The axis at one of its values, as strings of the task see it."""
+        return Binding(value, self.node, self.node.span)
+
+
+@dataclass(frozen=True)
+class TaskReference:
+    """A task that another one reads: cell by cell, or all its cells if it ``gathers``."""
+
+    key: str
+    task: str
+    gathers: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task whose kind, axes and references are known; its strings may still hold templates.
+
+    ``inherited`` says that the axes are those of the task it refers to.
+    """
+
+    name: str
+    kind: str
+    node: nodes.Mapping
+    axes: Mapping[str, Axis]
+    inherited: bool
+    references: tuple[TaskReference, ...]
+    span: Span
+
+    def points(self) -> Iterator[dict[str, AxisValue]]:
+        """Every combination of the axes' values, the last axis running fastest."""
+        values = [axis.values for axis in self.axes.values()]
+        return (dict(zip(self.axes, point, strict=True)) for point in itertools.product(*values))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A named dataset or classifier, as written."""
+
+    name: str
+    node: nodes.Mapping
+    span: Span
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Tasks, each after those it reads, with the definitions and values they draw on.
+
+    ``broken`` names the definitions that are left out because they are wrong in themselves.
+    """
+
+    name: str
+    bindings: Mapping[str, Binding]
+    datasets: Mapping[str, Definition]
+    classifiers: Mapping[str, Definition]
+    tasks: tuple[Task, ...]
+    broken: frozenset[str]
