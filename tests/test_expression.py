@@ -7,7 +7,6 @@ import warnings
 
 import numpy as np
 import pytest
-
 from hcrc.runtime.data.expression import parse
 from hcrc.runtime.errors import SpecError
 

@@ -7,7 +7,7 @@ file; nothing that is computed here depends on the size of a step.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,17 +66,13 @@ class SampleFile:
         return (self.selection.branches if self.selection else ()) + self.weight.branches
 
 
-def list_files(datasets: Iterable[Dataset]) -> list[SampleFile]:
-    """All files of the datasets, in order; raises :class:`SpecError` and :class:`DataError`."""
-    friends: dict[tuple[str, str], FriendTree] = {}
+def list_files(dataset: Dataset) -> list[SampleFile]:
+    """All files of a dataset, in order; raises :class:`SpecError` and :class:`DataError`."""
+    texts = dict.fromkeys(text for sample in dataset.samples for text in sample.friends)
+    friends = {text: read_friend(text, dataset.base) for text in texts}
     files: list[SampleFile] = []
-    for dataset in datasets:
-        for sample in dataset.samples:
-            for text in sample.friends:
-                if (text, dataset.base) not in friends:
-                    friends[text, dataset.base] = read_friend(text, dataset.base)
-            chosen = [friends[text, dataset.base] for text in sample.friends]
-            files += _sample_files(dataset, sample, chosen)
+    for sample in dataset.samples:
+        files += _sample_files(dataset, sample, [friends[text] for text in sample.friends])
     return files
 
 
@@ -211,9 +207,10 @@ def read_inputs(tree: JoinedTree, year: int, start: int, stop: int, kept: Mask) 
         reason = f"{ancillary[entry, 0]:g} is below {LEAST_SEL_JETS}"
         raise tree.error("nSelJets", reason, start + entry)
     years = np.full((len(kept), 1), float(year))
-    tensors = [canjet, notcanjet, np.concatenate([years, ancillary], axis=1)]
+    arrays = (canjet, notcanjet, np.concatenate([years, ancillary], axis=1))
+    jets, others, rest = (torch.from_numpy(array[kept]) for array in arrays)
     try:
-        return prepare(*[torch.from_numpy(tensor[kept]) for tensor in tensors])
+        return prepare(jets, others, rest)
     except DataError as error:
         raise DataError(f"{tree}: entries {start} to {stop}: {error}") from error
 

@@ -1,0 +1,166 @@
+"""Tiny ROOT files, friend trees and job cells for the tests of the data tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import awkward
+import numpy as np
+import pytest
+import uproot
+from hcrc.runtime.events import EventWriter
+from hcrc.runtime.job import Context
+from hcrc.runtime.spec import Cell, Execution, read_job
+
+Columns = dict[str, Any]
+KINEMATICS = ("pt", "eta", "phi", "mass")
+
+
+def make_events(count: int, seed: int = 0, **changes: Any) -> Columns:
+    """Branches of a base file: events numbered from 1000 * seed, flags that alternate."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    number = np.arange(count)
+    others = random.integers(0, 11, count)
+    columns: Columns = {
+        "run": np.ones(count, np.uint32),
+        "luminosityBlock": (number // 10).astype(np.uint32),
+        "event": (1000 * seed + number).astype(np.uint64),
+        "passHLT": np.ones(count, bool),
+        "SR": number % 2 == 0,
+        "SB": number % 2 == 1,
+        "nSelJets": (4 + others).astype(np.int32),
+        "xW": random.uniform(0, 5, count).astype(np.float32),
+        "xbW": random.uniform(0, 5, count).astype(np.float32),
+        "weight": random.uniform(0.5, 1.5, count),
+        **make_jets(random, "CanJet", np.full(count, 4)),
+        **make_jets(random, "NotCanJet", others),
+        "NotCanJet_isSelJet": make_lists(random.integers(0, 2, others.sum()), others, np.int32),
+    }
+    return {name: value for name, value in (columns | changes).items() if value is not None}
+
+
+def make_jets(random: np.random.Generator, prefix: str, counts: np.ndarray) -> Columns:
+    """Lists of jets: pt in 40 to 200 GeV, |eta| below 2.5, mass in 5 to 20 GeV."""
+    limits = {"pt": (40, 200), "eta": (-2.5, 2.5), "phi": (-3.1, 3.1), "mass": (5, 20)}
+    return {
+        f"{prefix}_{name}": make_lists(random.uniform(*limits[name], counts.sum()), counts)
+        for name in KINEMATICS
+    }
+
+
+def make_lists(content: Any, counts: Any, kind: type = np.float32) -> awkward.Array:
+    """A jagged column from all its values in a row."""
+    return awkward.unflatten(np.asarray(content, kind), np.asarray(counts))
+
+
+def write_root(path: Path, columns: Mapping[str, Any], tree: str = "Events", **more: Any) -> str:
+    """Write a tree, and return the file's uuid; ``more`` are further trees of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        for name, content in {tree: columns, **more}.items():
+            kinds = {
+                key: value.type.content if isinstance(value, awkward.Array) else value.dtype
+                for key, value in content.items()
+            }
+            file.mktree(name, kinds, counter_name=lambda counted: f"n_{counted}")
+            if any(len(value) for value in content.values()):
+                file[name].extend(dict(content))
+    return read_uuid(path)
+
+
+def read_uuid(path: Path) -> str:
+    """A ROOT file's own uuid."""
+    with uproot.open(path) as file:
+        return str(file.file.uuid)
+
+
+def read_tree(path: str | Path, tree: str = "Events") -> dict[str, np.ndarray]:
+    """All columns of a flat tree."""
+    with uproot.open(Path(path)) as file:
+        return dict(file[tree].arrays(library="np"))
+
+
+def friend_chunk(path: Path, start: int, stop: int, /, **changes: Any) -> dict[str, Any]:
+    """One range of a friend tree's JSON, whose chunk is a whole file."""
+    chunk = {"path": str(path), "name": "Events", "uuid": read_uuid(path)}
+    chunk |= {"num_entries": stop - start, "entry_start": None, "entry_stop": None}
+    return {"start": start, "stop": stop, "chunk": chunk | changes}
+
+
+def friend_json(
+    name: str, branches: list[str], data: list[tuple[Path, list[dict[str, Any]]]]
+) -> dict[str, Any]:
+    """A friend tree's JSON, by the base files' own uuids."""
+    pairs = [
+        [{"path": str(base), "name": "Events", "uuid": read_uuid(base)}, ranges]
+        for base, ranges in data
+    ]
+    return {"name": name, "branches": branches, "data": pairs}
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write a JSON file."""
+    path.write_text(json.dumps(value), "utf-8")
+    return path
+
+
+def sample(*files: str, **changes: Any) -> dict[str, Any]:
+    """A sample of a dataset's spec."""
+    row = {"sample": "ZZ4b", "year": "UL18", "label": "ZZ", "files": list(files), "friends": []}
+    return row | {"selection": None, "weight": "weight"} | changes
+
+
+def dataset(base: Path, *samples: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A dataset's spec."""
+    row = {"name": "signal", "base": str(base), "tree": "Events", "samples": list(samples)}
+    return row | {"norm": None} | changes
+
+
+def make_cell(task: str, spec: dict[str, Any], output: Path, name: str = "") -> Cell:
+    """A cell as a job has it."""
+    cell = {
+        "id": name or task,
+        "axes": {},
+        "output": str(output),
+        "hash": f"hash of {name or task}",
+    }
+    execution = {"cpus": 1, "memory_mb": 1000, "gpus": 0, "device": "cpu", "batch_eval": 1000}
+    job = {"hcrc": 1, "id": "job", "number": 0, "name": task, "task": task, "needs": []}
+    value = job | {"cells": [cell | {"spec": spec}], "execution": execution}
+    return read_job(value).cells[0]
+
+
+class Events(EventWriter):
+    """Keeps what a task says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def _write(self, event: str, cell: str, **fields: Any) -> None:
+        self.lines.append({"event": event, "cell": cell, **fields})
+
+    def texts(self) -> list[str]:
+        return [line["text"] for line in self.lines if line["event"] == "message"]
+
+
+def make_context(events: Events | None = None) -> Context:
+    """How to run a task in a test."""
+    execution = Execution(cpus=1, memory_mb=1000, gpus=0, device="cpu", batch_eval=7)
+    return Context(execution, events or Events())
+
+
+def leftovers(output: Path) -> list[str]:
+    """What lies in a cell's folder beside the lock."""
+    return sorted(path.name for path in output.iterdir() if path.name != ".lock")
+
+
+def simulated_data() -> Path:
+    """The folder of simulated events beside the repository; skips the test where there is none."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "friend.json").exists():
+        pytest.skip("no simulated events beside the repository")
+    return folder
