@@ -12,31 +12,41 @@ EPSILON: Final = 1e-8
 
 
 class Adam:
-    """Adam without weight decay on weights (K, n): betas 0.9 and 0.999, epsilon 1e-8.
-
-    A model that is not active keeps its weights, its moments and its step count.
-    """
+    """Adam without weight decay on weights (K, n): betas 0.9 and 0.999, epsilon 1e-8."""
 
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
         self.first = torch.zeros_like(weights, requires_grad=False)
         self.second = torch.zeros_like(weights, requires_grad=False)
-        self.steps = torch.zeros(len(weights), 1, dtype=weights.dtype, device=weights.device)
+        self.steps = torch.zeros(len(weights), 1, dtype=torch.float64, device=weights.device)
 
     @torch.no_grad()
-    def step(self, gradient: Tensor, learning_rate: float, active: Tensor | None = None) -> None:
-        """One step along ``gradient`` (K, n); ``active`` is (K), or None for all models."""
-        if active is not None:
-            active = active.unsqueeze(1)
-        first = self.first.lerp(gradient, 1 - BETAS[0])
-        second = (self.second * BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        steps = self.steps + 1
-        rate = learning_rate / (1 - BETAS[0] ** steps)
-        scale = (second / (1 - BETAS[1] ** steps)).sqrt_().add_(EPSILON)
-        for old, new in (
-            (self.weights, self.weights - rate * first / scale),
-            (self.first, first),
-            (self.second, second),
-            (self.steps, steps),
-        ):
-            old.copy_(new if active is None else torch.where(active, new, old))
+    def take(self, models: list[int], weights: Tensor) -> Adam:
+        """The optimiser of some of the models, whose weights were copied to ``weights``."""
+        taken = Adam(weights)
+        for mine, its in self._rows(taken):
+            its.copy_(mine[models])
+        return taken
+
+    @torch.no_grad()
+    def put(self, models: list[int], taken: Adam) -> None:
+        """Replace the rows that :meth:`take` copied."""
+        for mine, its in self._rows(taken):
+            mine[models] = its
+
+    def _rows(self, other: Adam) -> tuple[tuple[Tensor, Tensor], ...]:
+        return (
+            (self.first, other.first),
+            (self.second, other.second),
+            (self.steps, other.steps),
+        )
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, learning_rate: float) -> None:
+        """One step along ``gradient`` (K, n)."""
+        self.steps += 1
+        self.first.lerp_(gradient, 1 - BETAS[0])
+        self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        rate = (learning_rate / (1 - BETAS[0] ** self.steps)).to(gradient)
+        correction = (1 - BETAS[1] ** self.steps).sqrt().to(gradient)
+        self.weights -= rate * self.first / (self.second.sqrt() / correction + EPSILON)

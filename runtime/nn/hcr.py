@@ -8,6 +8,7 @@ everywhere: K folds, seeds and offsets are one set of tensors.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +73,25 @@ class HCR(nn.Module):
         with torch.no_grad():
             self.weights[model] = self.layout.initial_weights(generator).to(self.weights)
 
+    @torch.no_grad()
+    def take(self, models: list[int]) -> HCR:
+        """A network of copies of some of the models, in training mode."""
+        taken = HCR(self.architecture, self.classes, len(models))
+        taken.to(self.weights)
+        for mine, its in self._rows(taken):
+            its.copy_(mine[models])
+        return taken
+
+    @torch.no_grad()
+    def put(self, models: list[int], taken: HCR) -> None:
+        """Replace the models that :meth:`take` copied."""
+        for mine, its in self._rows(taken):
+            mine[models] = its
+
+    def _rows(self, other: HCR) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from zip(self.parameters(), other.parameters(), strict=True)
+        yield from zip(self.buffers(), other.buffers(), strict=True)
+
     def forward(self, matrix: Tensor, ghosts: Ghosts = OFF) -> tuple[Tensor, Tensor]:
         """Class logits (K, N, classes) and view logits (K, N, 3) of prepared events.
 
@@ -131,7 +151,8 @@ class Pass:
         if layer.symmetric:
             kernel = torch.cat([kernel, -kernel], dim=1)
         bias = self.weights.get(f"{name}.conv.bias", self.weights.get(f"{name}.conv.module.bias"))
-        return convolve(x, self.statistics.moments(layer, x, weight), kernel, bias)
+        moments = self.statistics.moments(layer, x, weight)
+        return convolve(x, moments, kernel, bias, center=layer.embedding)
 
     def affine(self, name: str, x: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
         """Factor and offset, (B, features), of a GBN with scale and shift."""

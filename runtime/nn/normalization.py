@@ -89,7 +89,10 @@ class Statistics:
 
 
 def _repeat(x: Tensor, repeats: int) -> Tensor:
-    return x if repeats == 1 else x.repeat_interleave(repeats, dim=0)
+    """Each row so many times; as an expansion, whose gradient is a sum in a fixed order."""
+    if repeats == 1:
+        return x
+    return x.unsqueeze(1).expand(-1, repeats, *x.shape[1:]).reshape(-1, *x.shape[1:])
 
 
 def ghost_moments(x: Tensor, weight: Tensor | float, groups: int) -> tuple[Tensor, Tensor]:
@@ -114,12 +117,18 @@ def _join(block_sums: Tensor, groups: int) -> Tensor:
     return block_sums.view(groups, -1, block_sums.shape[1]).sum(1)
 
 
-def convolve(x: Tensor, moments: Moments, weight: Tensor, bias: Tensor | None) -> Tensor:
+def convolve(
+    x: Tensor, moments: Moments, weight: Tensor, bias: Tensor | None, center: bool = False
+) -> Tensor:
     """Normalise x (B, in, pixels, n) and convolve each pixel: (B, out, pixels, n).
 
     ``weight`` is (K, out, in) and ``bias`` (K, out). Both are linear, so that the
-    normalisation goes into the weight of each block.
+    normalisation goes into the weight of each block. ``center`` takes the mean off first, for
+    inputs that lie far from zero: a feature that is constant then gives 0 and not its rounding.
     """
+    if center:
+        x = x - moments.mean[:, :, None, None]
+        moments = Moments(torch.zeros_like(moments.mean), moments.inverse)
     repeats = len(x) // len(weight)
     weight = _repeat(weight, repeats) * moments.inverse.unsqueeze(1)
     shift = -torch.bmm(weight, moments.mean.unsqueeze(2))

@@ -1,0 +1,251 @@
+"""The train task: k models for each cell on one cached dataset, all cells of a job together."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.cache import Events, load_events
+from ..errors import DataError, SpecError
+from ..events import EventWriter
+from ..job import Context
+from ..nn import folds
+from ..nn.benchmark import Data
+from ..nn.hcr import HCR
+from ..nn.model import Metadata, save_model
+from ..nn.prepare import COLUMNS
+from ..nn.roc import Curve
+from ..nn.schedule import FixedStep
+from ..nn.train import Report, Settings, Trainee, Training, train
+from ..result import Attempt, Result, open_attempt
+from ..spec import Cell, Classifier, TrainSpec
+
+OWN_FIELDS: Final = ("seed", "offset")
+PROGRESS_SECONDS: Final = 1.0
+ROC_POINTS: Final = 250
+
+
+def run(cells: list[Cell], context: Context) -> None:
+    """Train every cell of the job and leave a result for each; raises JobError."""
+    device = choose_device(context.execution.device)
+    torch.set_num_threads(context.execution.cpus)
+    for group in group_cells(cells):
+        with ExitStack() as stack:
+            attempts = [stack.enter_context(open_attempt(cell)) for cell in group]
+            train_cells(attempts, context, device)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, ``auto`` being a GPU if there is one; raises SpecError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SpecError(f"device: {name!r} is none of auto, cpu, cuda, cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SpecError(f"device: {name}, but this machine has {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def group_cells(cells: list[Cell]) -> list[list[Cell]]:
+    """Cells that can train together: those whose specs differ in nothing but seed and offset."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        shared = {key: value for key, value in cell.raw.items() if key not in OWN_FIELDS}
+        groups.setdefault(json.dumps(shared, sort_keys=True), []).append(cell)
+    return list(groups.values())
+
+
+def train_cells(attempts: list[Attempt], context: Context, device: torch.device) -> None:
+    """Train cells of one group on their dataset and commit their results."""
+    specs = [cast(TrainSpec, attempt.cell.spec) for attempt in attempts]
+    classifier, reference = specs[0].classifier, specs[0].dataset
+    check_rocs(classifier)
+    source = [attempt.read_result(reference.result, reference.hash) for attempt in attempts][0]
+    events = load_events(source)
+    cell_ids = [attempt.cell.id for attempt in attempts]
+    data = make_data(events, classifier, device)
+    for name in empty_classes(data.label, classifier.classes):
+        for cell_id in cell_ids:
+            context.events.message(cell_id, f"no event has the class {name}")
+    settings = make_settings(specs[0], context.execution.batch_eval, device)
+    reporter = Reporter(context.events, cell_ids)
+    trainees = [
+        Trainee(number, spec.seed, spec.offset, fold)
+        for number, spec in enumerate(specs)
+        for fold in range(spec.kfolds)
+    ]
+    network, trainings = train(data, events.event, trainees, settings, reporter.report())
+    for number, attempt in enumerate(attempts):
+        commit(attempt, number, network, trainings, events, source, device)
+
+
+def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Settings:
+    """The settings of a group, and whether its models train as one stack.
+
+    On a GPU they do. On a CPU one model after the other is faster: a step of one model fits the
+    cache, and there is nothing to gain from larger operations.
+    """
+    return Settings(
+        classifier=spec.classifier,
+        schedule=FixedStep(spec.training, spec.ghost),
+        kfolds=spec.kfolds,
+        benchmark=spec.benchmark,
+        batch_eval=batch_eval,
+        together=device.type != "cpu",
+    )
+
+
+def check_rocs(classifier: Classifier) -> None:
+    """Raise SpecError for a ROC curve of something that is not a class."""
+    for roc in classifier.rocs:
+        for name in (*roc.positive, *roc.negative):
+            if name not in classifier.classes:
+                raise SpecError(
+                    f"classifier {classifier.name}: ROC {roc.name} uses {name!r}; "
+                    f"the classes are {', '.join(classifier.classes)}"
+                )
+
+
+def make_data(events: Events, classifier: Classifier, device: torch.device) -> Data:
+    """The events on the device, their labels as classes of the classifier; raises DataError."""
+    if events.inputs.shape[1] != COLUMNS:
+        raise DataError(
+            f"the cached events have {events.inputs.shape[1]} columns, the network needs {COLUMNS}"
+        )
+    for name in events.labels:
+        if name not in classifier.classes:
+            raise DataError(
+                f"the dataset has the label {name!r}; "
+                f"the classes of {classifier.name} are {', '.join(classifier.classes)}"
+            )
+    index = torch.tensor([classifier.classes.index(name) for name in events.labels])
+    label = index[events.label] if len(events) else events.label
+    return Data(events.inputs.to(device), label.to(device), events.weight.to(device))
+
+
+def empty_classes(label: Tensor, classes: Sequence[str]) -> list[str]:
+    """The classes that no event has."""
+    counts = torch.bincount(label, minlength=len(classes)).tolist()
+    return [name for name, count in zip(classes, counts, strict=True) if count == 0]
+
+
+@dataclass
+class Reporter:
+    """Tells a training's progress and figures to the event file, not more often than needed."""
+
+    events: EventWriter
+    cells: list[str]
+    told: dict[Trainee, float] = field(default_factory=dict)
+
+    def report(self) -> Report:
+        """What the trainer calls."""
+        return Report(self.progress, self.epoch)
+
+    def progress(self, trainee: Trainee, done: int, total: int) -> None:
+        """Say how far a model is: once a second, and at the end."""
+        now = time.monotonic()
+        if done < total and now - self.told.get(trainee, -PROGRESS_SECONDS) < PROGRESS_SECONDS:
+            return
+        self.told[trainee] = now
+        self.events.progress(self.cells[trainee.cell], f"train fold {trainee.fold}", done, total)
+
+    def epoch(self, trainee: Trainee, row: dict[str, Any]) -> None:
+        """Say an epoch's losses and areas under the ROC curves, as far as there are any."""
+        metrics = {"batch loss": row["batch_loss"]}
+        for part in ("training", "validation"):
+            if row[part] is not None:
+                metrics[f"{part} loss"] = row[part]["loss"]
+                metrics |= {f"{part} AUC {name}": auc for name, auc in row[part]["auc"].items()}
+        cell = self.cells[trainee.cell]
+        for name, value in metrics.items():
+            if value is not None:
+                self.events.metric(cell, name, value, fold=trainee.fold, epoch=row["epoch"])
+
+
+def commit(
+    attempt: Attempt,
+    number: int,
+    network: HCR,
+    trainings: list[Training],
+    events: Events,
+    source: Result,
+    device: torch.device,
+) -> None:
+    """Write the models and ids of one cell, and its result."""
+    spec = cast(TrainSpec, attempt.cell.spec)
+    files: dict[str, Path] = {}
+    models = []
+    for place, training in enumerate(trainings):
+        if training.trainee.cell == number:
+            files |= write_model(attempt, network, place, training, events)
+            models.append(describe_model(training, len(events)))
+    attempt.commit(
+        files,
+        {
+            "classifier": attempt.cell.raw["classifier"],
+            "kfolds": spec.kfolds,
+            "fold": {"algorithm": folds.ALGORITHM, "version": folds.VERSION},
+            "labels": events.labels,
+            "samples": events.samples,
+            "sources": source.data.get("sources"),
+            "read": [{"name": name, "sha256": f.sha256} for name, f in source.files.items()],
+            "models": models,
+        },
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        torch_threads=torch.get_num_threads(),
+    )
+
+
+def write_model(
+    attempt: Attempt, network: HCR, place: int, training: Training, events: Events
+) -> dict[str, Path]:
+    """Write one model and the ids of the events it trained on; gives the files by name."""
+    spec, fold = cast(TrainSpec, attempt.cell.spec), training.trainee.fold
+    model, ids = attempt.path(f"model-{fold}.pt"), attempt.path(f"ids-{fold}.npz")
+    metadata = Metadata(
+        classes=spec.classifier.classes,
+        architecture=spec.classifier.architecture,
+        kfolds=spec.kfolds,
+        fold=fold,
+        seed=spec.seed,
+        offset=spec.offset,
+    )
+    save_model(model, network, place, metadata)
+    columns = {name: getattr(events, name) for name in ("sample", "run", "lumi", "event")}
+    np.savez_compressed(ids, **{n: column[training.part].numpy() for n, column in columns.items()})
+    return {f"model-{fold}": model, f"ids-{fold}": ids}
+
+
+def describe_model(training: Training, events: int) -> dict[str, Any]:
+    """What the result says of one model: its parts, its history and its last ROC curves."""
+    fold, trained = training.trainee.fold, len(training.part)
+    curves = training.last.curves if training.last is not None else {}
+    return {
+        "fold": fold,
+        "file": f"model-{fold}",
+        "ids": f"ids-{fold}",
+        "events_training": trained,
+        "events_validation": events - trained,
+        "steps_per_epoch": [row["steps"] for row in training.history],
+        "history": training.history,
+        "rocs": {name: describe_curve(curve.thin(ROC_POINTS)) for name, curve in curves.items()},
+    }
+
+
+def describe_curve(curve: Curve) -> dict[str, Any]:
+    """A ROC curve as plain values."""
+    value = asdict(curve)
+    return {
+        key: v.round(6).tolist() if isinstance(v, np.ndarray) else v for key, v in value.items()
+    }
