@@ -11,7 +11,9 @@ from .settings import unused_settings
 from .workflow import Task, Workflow
 
 
-def check_plan(workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]) -> list[Diagnostic]:
+def check_plan(
+    workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]
+) -> list[Diagnostic]:
     """Outputs that collide or cannot be written, and labels that no class is for.
 
     ``outputs`` holds what the tasks' ``output`` keys say, by task.

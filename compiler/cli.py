@@ -154,8 +154,12 @@ def _add_run(commands: Commands) -> None:  # type: ignore[valid-type]
     )
     _add_inputs(parser, bundle=True)
     parser.add_argument("-j", "--jobs", metavar="N", type=int, help="cores to use (default: all)")
-    parser.add_argument("--only", metavar="TASK", action="append", default=[], help="run this task alone")
-    parser.add_argument("--from", metavar="TASK", help="run this task anew, and what follows from it")
+    parser.add_argument(
+        "--only", metavar="TASK", action="append", default=[], help="run this task alone"
+    )
+    parser.add_argument(
+        "--from", metavar="TASK", help="run this task anew, and what follows from it"
+    )
     parser.add_argument("--force", action="store_true", help="run what is up to date too")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and why")
     parser.add_argument("--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
@@ -216,7 +220,10 @@ def run(options: argparse.Namespace) -> int:
     """``hcrc run``: start the bundle's own runtime, which is what ``run.sh`` does too."""
     missing = [name for name in RUNTIME_LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"hcrc: error: running needs {', '.join(missing)}: pip install 'hcrc[runtime]'", file=sys.stderr)
+        print(
+            f"hcrc: error: running needs {', '.join(missing)}: pip install 'hcrc[runtime]'",
+            file=sys.stderr,
+        )
         return USAGE_ERROR
     bundle = _bundle(options, OUTPUT)
     if bundle is None:

@@ -8,7 +8,7 @@ far as they can, so that a user sees all of them at once; a plan is made only if
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,18 +19,20 @@ from .definitions import Definer, collect_definitions
 from .diagnostics import Diagnostic, sort_diagnostics
 from .expand import Expansion, Given
 from .lower import Lowering
+from .nodes import Entry, Scalar
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar
 from .parameters import Binding, bind, parse_param, parse_template, unused_parameters
 from .parse import Document
 from .plan import Plan
 from .schema import validate
 from .settings import read_given, unused_settings
 from .sources import Sources
+from .template import names_in
 from .workflow import Workflow
 
 WORKFLOW = "workflow.schema.json"
 DEFINITIONS = "definitions.schema.json"
+SECTIONS = ("tasks", "datasets", "classifiers")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def compile_workflow(request: Request) -> Compilation:
         return run.result(None)
     broken = run.validate()
     bindings = run.bind(root)
+    broken |= run.unbound(root, bindings)
     workflow = run.lower(root, bindings, broken)
     plan = run.expand(root, workflow)
     return run.result(plan)
@@ -127,6 +130,17 @@ class _Run:
         self.diagnostics += problems
         return bindings
 
+    def unbound(self, root: MappingNode, bindings: dict[str, Binding]) -> set[tuple[str, str]]:
+        """What draws on a parameter that has no value, and cannot be judged before it has one."""
+        declared = root.get("parameters")
+        names = set(declared.entries if isinstance(declared, MappingNode) else ()) - bindings.keys()
+        return {
+            (section, name)
+            for document in self.sources.documents
+            for section, name, entry in _entries(document)
+            if names & names_in(entry.value)
+        }
+
     def lower(
         self, root: MappingNode, bindings: dict[str, Binding], broken: set[tuple[str, str]]
     ) -> Workflow:
@@ -174,11 +188,16 @@ class _Run:
 def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple[str, str]]:
     """The tasks and definitions that diagnostics lie in, as (section, name)."""
     lines = {item.span.line for item in problems if item.span is not None}
-    found: set[tuple[str, str]] = set()
-    for section in ("tasks", "datasets", "classifiers"):
-        node: Node | None = document.root.get(section) if isinstance(document.root, MappingNode) else None
+    return {
+        (section, name)
+        for section, name, entry in _entries(document)
+        if any(entry.key.span.line <= line <= entry.value.span.end_line for line in lines)
+    }
+
+
+def _entries(document: Document) -> Iterator[tuple[str, str, Entry]]:
+    """The tasks and definitions of a document: section, name and entry."""
+    for section in SECTIONS:
+        node = document.root.get(section) if isinstance(document.root, MappingNode) else None
         for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
-            first, last = entry.key.span.line, entry.value.span.end_line
-            if any(first <= line <= last for line in lines):
-                found.add((section, name))
-    return found
+            yield section, name, entry

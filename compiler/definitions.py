@@ -15,9 +15,9 @@ from typing import Final
 
 from .defaults import fill_defaults
 from .diagnostics import Diagnostic, Note, Span, suggest
-from .parameters import Binding
 from .nodes import Entry, Node, Scalar, Sequence, span_within, to_plain
 from .nodes import Mapping as MappingNode
+from .parameters import Binding
 from .parse import Document
 from .plan import Json
 from .schema import validate
@@ -143,9 +143,7 @@ class Definer:
         self.diagnostics += problems
         return bool(problems)
 
-    def _years(
-        self, sample: Node, bindings: Mapping[str, Binding]
-    ) -> Iterable[MappingNode | None]:
+    def _years(self, sample: Node, bindings: Mapping[str, Binding]) -> Iterable[MappingNode | None]:
         """The sample once for each of its years, with ``{year}`` filled."""
         years = sample.get("years") if isinstance(sample, MappingNode) else None
         if not isinstance(sample, MappingNode) or years is None:
@@ -199,8 +197,8 @@ class Definer:
         base = node.get("base")
         if not isinstance(base, Scalar):
             return self._sources.folder(node.span)
-        text = os.path.expanduser(base.text)
-        return Path(os.path.normpath(self._sources.folder(base.span) / text))
+        folder = self._sources.folder(base.span) / Path(base.text).expanduser()
+        return Path(os.path.normpath(folder))
 
     def _files(self, node: Node, base: Path) -> list[str]:
         """Names of files, relative to the base as they are written."""

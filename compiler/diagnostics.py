@@ -17,6 +17,7 @@ from typing import Any, Final
 
 CODES: Final = MappingProxyType(
     {
+        "bad-expression": "a selection or a weight is no expression over branches",
         "bad-name": "a name has characters that names cannot have",
         "bad-range": "a range is malformed",
         "bad-template": "a template string is malformed, or cannot be filled",
@@ -29,6 +30,7 @@ CODES: Final = MappingProxyType(
         "same-output": "two tasks or cells write to one place",
         "syntax": "the text is not YAML, or uses YAML that the language leaves out",
         "undeclared-reference": "a reference leads to nothing that is declared",
+        "unknown-class": "a classifier has no such class",
         "unknown-classifier": "a classifier is not defined",
         "unknown-dataset": "a dataset is not defined",
         "unknown-key": "a key is not part of the language",

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from .defaults import WORKFLOW, fill_defaults, task_schema
 from .definitions import Definer, without
 from .diagnostics import Diagnostic
-from .parameters import Binding
 from .nodes import Entry, Node, Scalar, to_plain
 from .nodes import Mapping as MappingNode
 from .nodes import Sequence as SequenceNode
+from .parameters import Binding
 from .plan import AxisValue, Cell, Hasher, JobSpec, Json, Plan, PlannedTask
 from .schema import validate
 from .settings import effective_settings
@@ -188,10 +188,11 @@ class TaskBody:
         self._check_axes(used)
 
     def _check_axes(self, used: set[str]) -> None:
-        """An axis that is new here fills the key of its name, or stands in some string."""
+        """An axis fills the key of its name, stands in some string, or selects what is read."""
         for axis in self.task.axes.values():
             implicit = axis.name in self.schema["properties"] and axis.name not in self.node.entries
-            if self.task.inherited or implicit or axis.name in used:
+            selects = any(axis.name in self._shared(item) for item in self.task.references)
+            if implicit or selects or axis.name in used:
                 continue
             message = f'the axis "{axis.name}" changes nothing in "{self.task.name}"'
             help = f"use {{{axis.name}}} in a value of the task"
@@ -255,7 +256,7 @@ class TaskBody:
 
     def _spec(self, node: MappingNode, plain: Json, bindings: Mapping[str, Binding]) -> Json:
         """The result fields of the cell but for its references."""
-        spec = {key: value for key, value in plain.items() if key != "output"}
+        spec = {key: plain[key] for key in plain.keys() - {"output", *NOT_IN_BODY}}
         uses = node.get("datasets")
         if isinstance(uses, SequenceNode):
             spec["datasets"] = self._once(uses, lambda: self._datasets(uses, bindings))
@@ -285,7 +286,9 @@ class TaskBody:
         if not isinstance(naming, Scalar):
             return
         try:
-            fields = [field for _, field, _, _ in Formatter().parse(naming.text) if field is not None]
+            fields = [
+                field for _, field, _, _ in Formatter().parse(naming.text) if field is not None
+            ]
         except ValueError as error:
             self._error("bad-template", f"a naming is a template: {error}", naming)
             return

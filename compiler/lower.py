@@ -13,9 +13,9 @@ from typing import Final
 
 from .defaults import task_schema
 from .diagnostics import Diagnostic, Note, Span, suggest
-from .parameters import Binding
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence
+from .parameters import Binding
 from .plan import AxisValue
 from .ranges import range_of
 from .template import substitute
@@ -181,7 +181,9 @@ class Lowering:
         for axis in target.axes.values():
             own = draft.axes.get(axis.name)
             if own is None:
-                message = f'"{reference.task}" has the axis "{axis.name}", and "{draft.name}" has not'
+                message = (
+                    f'"{reference.task}" has the axis "{axis.name}", and "{draft.name}" has not'
+                )
                 help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
                 self._error("wrong-reference", message, reference.span, help)
                 continue

@@ -199,8 +199,7 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
-            text = "tags such as !!str are not part of the language"
-            self.diagnostics.append(self.error(event, text, "quote a value to make it a string"))
+            self.diagnostics.append(self.tag_error(event))
         if event.anchor is None:
             return self.content(event)
         self.anchors[event.anchor] = None
@@ -209,6 +208,13 @@ class _Composer:
         self.anchors[event.anchor] = _Anchored(node, self.count - count, self.deepest - self.depth)
         self.deepest = max(deepest, self.deepest)
         return node
+
+    def tag_error(self, event: Any) -> Diagnostic:
+        """Return what to say about a tag, at the tag or the anchor before it."""
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        text = "tags such as !!str are not part of the language"
+        span = Span(self.source, line, column, line, column + 1)
+        return Diagnostic("syntax", text, span, "quote a value to make it a string")
 
     def alias(self, event: Any) -> Node:
         """Return the node that an alias stands for; bounded, as aliases of aliases multiply."""

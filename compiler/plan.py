@@ -120,14 +120,16 @@ class Hasher:
 
     def _part(self, value: Json, schema: Json) -> str:
         if not isinstance(value, (list, dict)):
-            return canonical(value)
+            return canonical(result_part(value, schema))
         if id(value) not in self._known:
             self._known[id(value)] = (value, digest(canonical(result_part(value, schema))))
         return self._known[id(value)][1]
 
 
 def result_part(value: Json, schema: Json) -> Json:
-    """The value without the fields whose role is not ``result``."""
+    """The value without the fields whose role is not ``result``; 2.0 is 2."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     schema = _resolve(value, schema)
     if isinstance(value, list):
         return [result_part(item, schema["items"]) for item in value]

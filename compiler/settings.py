@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from .defaults import fill_defaults, load_schema
 from .definitions import merge_nodes
 from .diagnostics import Diagnostic, suggest
-from .parameters import Binding
 from .nodes import Entry, Node, Scalar, to_plain
 from .nodes import Mapping as MappingNode
+from .parameters import Binding
 from .parse import parse
 from .plan import Json
 from .schema import validate
@@ -25,7 +25,9 @@ def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], lis
     for name, text in given:
         if name not in known:
             help = suggest(name, known)
-            diagnostics.append(Diagnostic("unknown-key", f'there is no setting "{name}"', None, help))
+            diagnostics.append(
+                Diagnostic("unknown-key", f'there is no setting "{name}"', None, help)
+            )
             continue
         document, problems = parse(text, f"--setting {name}")
         diagnostics += problems

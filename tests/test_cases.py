@@ -1,0 +1,62 @@
+"""Golden cases: a folder of input beside the whole output. UPDATE_GOLDEN=1 writes them anew."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hcrc.compiler.cli import main
+
+CASES = Path(__file__).parent / "cases"
+
+
+def folders(phase):
+    return sorted(folder for folder in (CASES / phase).iterdir() if folder.is_dir())
+
+
+def words(folder):
+    file = folder / "arguments.txt"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def compare(path, text):
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.fixture
+def enter(tmp_path, monkeypatch):
+    def copy(folder):
+        place = tmp_path / "case"
+        shutil.copytree(folder, place)
+        monkeypatch.chdir(place)
+        monkeypatch.setenv("USER", "someone")
+        return place
+
+    return copy
+
+
+@pytest.mark.parametrize("folder", folders("errors"), ids=lambda folder: folder.name)
+def test_error(folder, enter, capsys):
+    place = enter(folder)
+    code = main(["check", "workflow.yml", *words(folder)])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert code == 1
+    compare(folder / "output.txt", captured.err.replace(str(place), "$CASE"))
+
+
+@pytest.mark.parametrize("folder", folders("compile"), ids=lambda folder: folder.name)
+def test_compile(folder, enter, capsys):
+    place = enter(folder)
+    assert main(["expand", "workflow.yml", *words(folder)]) == 0
+    compare(folder / "expand.txt", capsys.readouterr().out.replace(str(place), "$CASE"))
+    assert main(["compile", "workflow.yml", "-o", "bundles", *words(folder)]) == 0
+    bundle = place / capsys.readouterr().out.strip()
+    compare(folder / "jobs.jsonl", (bundle / "jobs.jsonl").read_text().replace(str(place), "$CASE"))
+    plan = json.loads((bundle / "plan.json").read_text().replace(str(place), "$CASE"))
+    assert bundle.name == plan.pop("hash")
+    assert sorted(plan.pop("files")) == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "run.sh"]
+    compare(folder / "plan.json", json.dumps(plan, indent=1) + "\n")
