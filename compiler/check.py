@@ -92,7 +92,7 @@ def _unknown(labels: set[str], classifier: Json, task: Task) -> list[Diagnostic]
     return [
         Diagnostic(
             "unknown-class",
-            f'the dataset has events of label "{label}", which is no class of "{classifier["name"]}"',
+            f'the dataset has events of label "{label}", no class of "{classifier["name"]}"',
             span,
             suggest(label, classifier["classes"]),
         )

@@ -158,7 +158,7 @@ def _add_run(commands: Commands) -> None:  # type: ignore[valid-type]
         "--only", metavar="TASK", action="append", default=[], help="run this task alone"
     )
     parser.add_argument(
-        "--from", metavar="TASK", help="run this task anew, and what follows from it"
+        "--from", metavar="TASK", dest="start", help="run this task anew, and what follows from it"
     )
     parser.add_argument("--force", action="store_true", help="run what is up to date too")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and why")
@@ -196,11 +196,9 @@ def expand(options: argparse.Namespace) -> int:
         return USER_ERROR
     for job in compilation.plan.jobs:
         needs = ", ".join(compilation.plan.jobs[number].id for number in job.needs) or "nothing"
-        execution = job.execution
+        use = job.execution
         print(f"{job.id}: {job.task}, after {needs}")
-        print(
-            f"  resources: {execution['cpus']} cpus, {execution['memory_mb']} MB, {execution['gpus']} gpus"
-        )
+        print(f"  resources: {use['cpus']} cpus, {use['memory_mb']} MB, {use['gpus']} gpus")
         print(f"  command: python hcrc.pyz job jobs.jsonl {job.number}")
         for cell in job.cells:
             print(f"  {cell.id}: {cell.output}")
@@ -229,7 +227,7 @@ def run(options: argparse.Namespace) -> int:
     if bundle is None:
         return USER_ERROR
     words = [f"--only={task}" for task in options.only]
-    words += [f"--from={options.__dict__['from']}"] if options.__dict__["from"] else []
+    words += [f"--from={options.start}"] if options.start is not None else []
     words += [f"--jobs={options.jobs}"] if options.jobs is not None else []
     words += [f"--device={options.device}"] if options.device else []
     words += ["--force"] * options.force + ["--dry-run"] * options.dry_run

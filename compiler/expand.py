@@ -286,13 +286,11 @@ class TaskBody:
         if not isinstance(naming, Scalar):
             return
         try:
-            fields = [
-                field for _, field, _, _ in Formatter().parse(naming.text) if field is not None
-            ]
+            pieces = list(Formatter().parse(naming.text))
         except ValueError as error:
             self._error("bad-template", f"a naming is a template: {error}", naming)
             return
-        for field in fields:
+        for field in (field for _, field, _, _ in pieces if field is not None):
             path = field.startswith("path") and field[4:].isdigit()
             if field not in NAMING_FIELDS and not path:
                 allowed = ", ".join((*NAMING_FIELDS, "path0", "path1, …"))
@@ -300,7 +298,7 @@ class TaskBody:
                 self._error("bad-template", message, naming, f"allowed: {allowed}")
 
     def _output(self, node: MappingNode, point: Mapping[str, AxisValue]) -> str:
-        """The cell's folder, absolute: what ``output`` says, and a folder for each axis it omits."""
+        """The cell's absolute folder: what ``output`` says, then a folder for each axis it omits."""
         written = self.node.get("output")
         named: set[str] = set()
         text = f"{self.expansion.workflow.name}/{self.task.name}"
@@ -340,7 +338,7 @@ def join_output(current: Path, base: str, text: str, parts: Sequence[str]) -> st
         return "/".join([text.rstrip("/"), *parts])
     if "://" in base and not text.startswith("/"):
         return "/".join([base.rstrip("/"), text.strip("/"), *parts])
-    folder = current / os.path.expanduser(base) / os.path.expanduser(text)
+    folder = current / Path(base).expanduser() / Path(text).expanduser()
     return os.path.normpath(folder.joinpath(*parts))
 
 

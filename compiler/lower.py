@@ -133,7 +133,8 @@ class Lowering:
     ) -> None:
         target = drafts.get(reference.task)
         if target is not None and target.kind != wanted:
-            message = f'"{reference.task}" is {_a(target.kind)} task: {reference.key} takes {_a(wanted)} task'
+            takes = f"{reference.key} takes {_a(wanted)} task"
+            message = f'"{reference.task}" is {_a(target.kind)} task: {takes}'
             self._error("wrong-reference", message, reference.span)
         elif target is None and reference.task not in node.entries:
             names = [name for name, draft in drafts.items() if draft.kind == wanted]

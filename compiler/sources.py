@@ -34,7 +34,7 @@ class Sources:
 
     def read(self, path: Path) -> Document | None:
         """The document in a file, and after it those that it includes."""
-        path = Path(os.path.abspath(self.current / path))
+        path = Path(os.path.normpath(self.current / path))
         name = self.display(path)
         if name in self._folders:
             return None
@@ -57,7 +57,7 @@ class Sources:
         return self._folders.get(span.file, self.current)
 
     def _include(self, node: Scalar, folder: Path) -> None:
-        name = os.path.expanduser(node.text)
+        name = Path(node.text).expanduser()
         packaged = Path(str(resources.files("hcrc.workflows"))) / name
         for path in (folder / name, packaged):
             if path.is_file():
@@ -68,7 +68,7 @@ class Sources:
     def select(self, node: Scalar, text: str, base: Path) -> list[str]:
         """The list of names that ``FILE@@KEY`` stands for; FILE is relative to ``base``."""
         name, _, keys = text.partition(SELECT)
-        path = base / os.path.expanduser(name)
+        path = base / Path(name).expanduser()
         value = self._table(node, path)
         for key in keys.split(".") if value is not None else []:
             value = self._step(node, path, value, key)
