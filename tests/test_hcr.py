@@ -13,6 +13,7 @@ import pytest
 import torch
 from hcrc.runtime.errors import DataError
 from hcrc.runtime.nn import folds
+from hcrc.runtime.nn.embedding import embedding_statistics, set_embedding_statistics
 from hcrc.runtime.nn.hcr import HCR
 from hcrc.runtime.nn.layers import make_layout
 from hcrc.runtime.nn.model import Metadata, load_model, save_model
@@ -106,8 +107,7 @@ def test_stack_gives_what_each_model_gives_alone(
     events = torch.stack([matrix[:128], matrix[128:], matrix[64:192]])
     stack = make_network(3, attention=attention, dtype=dtype)
     single = [stack.take([model]) for model in range(3)]
-    ghosts = Ghosts(4, 8)
-    for _ in range(2):
+    for ghosts in (Ghosts(4, 8), Ghosts(2, 8), Ghosts(0, 8), OFF):
         classes, views = stack(events, ghosts)
         gradient = torch.autograd.grad(classes.square().sum() + views.sum(), stack.weights)[0]
         for model, network in enumerate(single):
@@ -264,6 +264,8 @@ def test_saved_model_predicts_what_the_stack_does(
 ) -> None:
     matrix = prepare(*raw_inputs(file))
     network = make_network(2, dtype=torch.float32)
+    statistics = embedding_statistics(matrix, torch.arange(256), network.architecture)
+    set_embedding_statistics(network, [0, 1], statistics)
     network(matrix, Ghosts(4, 8))
     metadata = save(tmp_path / "model.pt", network, 1)
     model = load_model(tmp_path / "model.pt")

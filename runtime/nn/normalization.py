@@ -83,7 +83,7 @@ class Statistics:
         place = self.layout.statistics[layer.name]
         repeats = blocks // len(self.mean)
         return Moments(
-            _repeat(self.mean[:, place], repeats),
+            _repeat(self.mean[:, place].clone(), repeats),
             _repeat(self.scale[:, place].reciprocal(), repeats),
         )
 
