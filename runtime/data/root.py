@@ -222,6 +222,20 @@ def open_joined(
         yield JoinedTree(base, tree.entries, pieces)
 
 
+@contextmanager
+def open_friend(
+    friend: FriendTree, base: BaseFile, entries: int, branches: Iterable[str]
+) -> Iterator[JoinedTree]:
+    """The entries of a friend tree that go with a base file, which itself is not opened."""
+    with ExitStack() as stack:
+        opener = _Opener(stack, lambda path, uuid: None)
+        pieces = opener.open_friend(friend, base, entries)
+        for piece in pieces:
+            for branch in branches:
+                _check_branch(piece.tree, branch, [])
+        yield JoinedTree(base, entries, dict.fromkeys(branches, pieces))
+
+
 def _check_branch(tree: Tree, branch: str, friends: list[FriendTree]) -> None:
     known = list(tree.handle.keys(recursive=False))
     if branch not in known:

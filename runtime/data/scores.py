@@ -1,0 +1,73 @@
+"""Scores as friend trees: which columns there are, and how their files are written and read."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from ..errors import SpecError
+from .friend import BaseFile, Chunk, Range, name_chunk
+
+Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
+VIEWS: Final = ("q_1234", "q_1324", "q_1423")
+
+
+def class_column(name: str) -> str:
+    """The column with the probability of a class."""
+    return f"p_{name}"
+
+
+def list_columns(classes: list[str], outputs: Mapping[str, list[str]]) -> list[str]:
+    """Views, class probabilities, outputs; raises :class:`SpecError` for a name given twice."""
+    columns = [*VIEWS, *map(class_column, classes), *outputs]
+    for name in columns:
+        if columns.count(name) > 1:
+            raise SpecError(f'classifier: two outputs are called "{name}"')
+    for output, parts in outputs.items():
+        if not parts:
+            raise SpecError(f'classifier: output "{output}" is a sum of no class')
+        for name in parts:
+            if name not in classes:
+                known = ", ".join(classes)
+                raise SpecError(f'classifier: output "{output}": no class "{name}"; known: {known}')
+    return columns
+
+
+@contextmanager
+def write_scores(
+    path: Path, tree: str, columns: list[str]
+) -> Iterator[tuple[str, Callable[[Columns], None]]]:
+    """A new ROOT file with one float32 branch a column: its uuid, and what appends entries."""
+    own = uuid.uuid1()
+    with uproot.recreate(path, compression=uproot.ZSTD(3), uuid_function=lambda: own) as file:
+        handle: Any = file.mktree(tree, dict.fromkeys(columns, "float32"))
+
+        def extend(values: Columns) -> None:
+            if len(values[columns[0]]):
+                handle.extend(dict(values))
+
+        yield str(own), extend
+
+
+def chunk_path(naming: str, name: str, base: BaseFile, entries: int, used: dict[str, str]) -> str:
+    """The name of the file for all entries of a base; ``used`` maps names to their base files.
+
+    Raises :class:`SpecError` if two base files would have the same.
+    """
+    chosen = name_chunk(naming, name, base, 0, entries)
+    if chosen in used:
+        raise SpecError(f'naming "{naming}": {used[chosen]} and {base.path} would both be {chosen}')
+    used[chosen] = base.path
+    return chosen
+
+
+def whole_range(path: Path, tree: str, own: str, entries: int) -> list[Range]:
+    """The one range of a friend tree that has a file of its own for each base file."""
+    return [Range(0, entries, Chunk(str(path.absolute()), tree, own, entries))]

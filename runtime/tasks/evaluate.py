@@ -1,0 +1,298 @@
+"""Evaluate models: every event of the datasets is scored by the one model that may score it.
+
+For each model there is a friend tree with as many entries as its base files have, NaN where
+another model scores the event. Beside them, a truth file for each base file keeps ids, labels,
+weights and selection, which the merge reads.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..data.dataset import (
+    ID_BRANCHES,
+    INPUT_BRANCHES,
+    SampleFile,
+    list_files,
+    read_ids,
+    read_inputs,
+    scale_weights,
+    select,
+    steps,
+)
+from ..data.friend import BaseFile, Range, to_json
+from ..data.ids import Ids, concatenate
+from ..data.root import JoinedTree, open_joined
+from ..data.scores import (
+    VIEWS,
+    chunk_path,
+    class_column,
+    list_columns,
+    whole_range,
+    write_scores,
+)
+from ..data.truth import NO_LABEL, Truth, write_truth
+from ..errors import DataError
+from ..job import Context
+from ..nn.folds import assign_folds
+from ..nn.model import Model, load_model
+from ..result import RESULT, Attempt, Result, open_attempt
+from ..spec import Cell, EvaluateSpec
+from .train import choose_device
+
+Json: TypeAlias = Any
+Columns: TypeAlias = dict[str, NDArray[np.float32]]
+UNSCORED: Final = -1
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a dataset selects of a file: a mask (n), and the weights where it is true."""
+
+    file: SampleFile
+    base: BaseFile
+    mask: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    label: int
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """The models of one seed, and the columns that they give."""
+
+    trained: Result
+    models: list[Model]
+    columns: list[str]
+    outputs: dict[str, list[str]]
+    batch: int
+
+
+def run(cells: list[Cell], context: Context) -> None:
+    """Make the result of each cell."""
+    torch.set_num_threads(context.execution.cpus)
+    for cell in cells:
+        with open_attempt(cell) as attempt:
+            evaluate(attempt, context)
+
+
+def evaluate(attempt: Attempt, context: Context) -> None:
+    """Score all files of an evaluate cell and commit the friend trees."""
+    spec = cast(EvaluateSpec, attempt.cell.spec)
+    scoring = load_scoring(attempt, spec, context)
+    listed = [list_files(dataset) for dataset in spec.datasets]
+    labels = list(dict.fromkeys(file.sample.label for part in listed for file in part))
+    samples = list(dict.fromkeys(file.sample_id for part in listed for file in part))
+    grouped: dict[tuple[str, str], list[Selected]] = {}
+    for dataset, files in zip(spec.datasets, listed, strict=True):
+        parts = [read_selection(file, labels, attempt) for file in files]
+        weight = np.concatenate([np.zeros(0), *[part.weight for part in parts]])
+        label = np.repeat([part.label for part in parts], [len(part.weight) for part in parts])
+        weight = scale_weights(dataset.name, dataset.norm, weight, label, labels)
+        ends = np.cumsum([len(part.weight) for part in parts])[:-1]
+        for part, scaled in zip(parts, np.split(weight, ends) if parts else [], strict=True):
+            one = Selected(part.file, part.base, part.mask, scaled, part.label)
+            grouped.setdefault((part.base.uuid, part.base.name), []).append(one)
+    score_files(list(grouped.values()), labels, samples, scoring, attempt, context)
+
+
+def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scoring:
+    """The models of the train result; raises :class:`DataError` if one of them is missing."""
+    trained = attempt.read_result(spec.models.result, spec.models.hash)
+    device = str(choose_device(context.execution.device))
+    models = [load_model(trained.path(row["file"]), device) for row in trained.data["models"]]
+    classifier, kfolds = trained.data["classifier"], trained.data["kfolds"]
+    if sorted(model.fold for model in models) != list(range(kfolds)):
+        raise DataError(f"{trained.folder / RESULT}: does not hold one model for each fold")
+    for model in models:
+        if model.classes != classifier["classes"] or model.kfolds != kfolds:
+            raise DataError(f"{trained.folder / RESULT}: its models are of another classifier")
+    outputs = classifier["outputs"]
+    columns = list_columns(classifier["classes"], outputs)
+    return Scoring(trained, models, columns, outputs, context.execution.batch_eval)
+
+
+def read_selection(file: SampleFile, labels: list[str], attempt: Attempt) -> Selected:
+    """What a dataset selects of one of its files, before the norm."""
+    masks, weights = [np.zeros(0, np.bool_)], [np.zeros(0)]
+    with open_joined(file.path, file.tree, file.friends, file.branches, attempt.read) as tree:
+        for start, stop in steps(tree.entries):
+            mask, weight = select(tree, file, start, stop)
+            masks.append(mask)
+            weights.append(weight)
+        base = tree.file
+    label = labels.index(file.sample.label)
+    return Selected(file, base, np.concatenate(masks), np.concatenate(weights), label)
+
+
+def score_files(
+    groups: list[list[Selected]],
+    labels: list[str],
+    samples: list[str],
+    scoring: Scoring,
+    attempt: Attempt,
+    context: Context,
+) -> None:
+    """Score each base file once and commit the result."""
+    spec = cast(EvaluateSpec, attempt.cell.spec)
+    files: dict[str, Path] = {}
+    sources: list[Json] = []
+    friends: list[list[tuple[BaseFile, list[Range]]]] = [[] for _ in scoring.models]
+    used: dict[str, str] = {}
+    for index, parts in enumerate(groups):
+        check_group(parts)
+        base, entries = parts[0].base, len(parts[0].mask)
+        chunk = chunk_path(spec.naming, spec.name, base, entries, used)
+        paths = [attempt.path(f"chunks/fold-{model.fold}/{chunk}") for model in scoring.models]
+        ids, folds, uuids = score_file(parts[0].file, samples, paths, scoring, attempt)
+        check_inputs(parts, attempt)
+        truth = attempt.path(f"truth/truth-{index:04d}.npz")
+        write_truth(truth, join_truth(parts, labels, samples, ids, folds))
+        files[truth.stem] = truth
+        for place, (path, own) in enumerate(zip(paths, uuids, strict=True)):
+            friends[place].append((base, whole_range(path, base.name, own, entries)))
+            files[f"chunk-{scoring.models[place].fold}-{index:04d}"] = path
+        row = {"path": base.path, "uuid": base.uuid, "tree": base.name, "entries": entries}
+        sources.append({**row, "sample": parts[0].file.sample_id, "truth": truth.stem})
+        context.events.progress(attempt.cell.id, "evaluate", index + 1, len(groups))
+    data = {
+        **describe_models(scoring),
+        "name": spec.name,
+        "labels": labels,
+        "samples": samples,
+        "sources": sources,
+        "friends": [to_json(spec.name, scoring.columns, rows) for rows in friends],
+    }
+    attempt.commit(files, data)
+
+
+def describe_models(scoring: Scoring) -> dict[str, Json]:
+    """Which models scored: what the merge needs to prove that none of them saw the event."""
+    trained = scoring.trained
+    rows = [
+        {"fold": row["fold"], "ids": str(trained.path(row["ids"]))}
+        for row in trained.data["models"]
+    ]
+    models = {"result": str(trained.folder / RESULT), "uuid": trained.uuid, "models": rows}
+    return {
+        "classifier": trained.data["classifier"],
+        "kfolds": trained.data["kfolds"],
+        "seed": trained.spec["seed"],
+        "offset": trained.spec["offset"],
+        "models": models,
+    }
+
+
+def check_group(parts: list[Selected]) -> None:
+    """Raises :class:`DataError` if one file goes by two sample names."""
+    first = parts[0].file
+    for part in parts[1:]:
+        if part.file.sample_id != first.sample_id:
+            raise DataError(
+                f"{first.path}: is sample {first.sample_id} in {first.dataset} "
+                f"and {part.file.sample_id} in {part.file.dataset}"
+            )
+
+
+def check_inputs(parts: list[Selected], attempt: Attempt) -> None:
+    """Raises :class:`DataError` if datasets read the network's inputs from different friends."""
+    distinct = {tuple(row.source for row in part.file.friends): part.file for part in parts}
+    origins: list[dict[str, list[tuple[str, int, int]]]] = []
+    for file in distinct.values() if len(distinct) > 1 else ():
+        with open_joined(file.path, file.tree, file.friends, INPUT_BRANCHES, attempt.read) as tree:
+            origins.append({name: tree.origin(name) for name in INPUT_BRANCHES})
+        for name in INPUT_BRANCHES:
+            if origins[-1][name] != origins[0][name]:
+                raise DataError(
+                    f'{file.path}: {parts[0].file.dataset} and {file.dataset} read branch "{name}" '
+                    "from different friend trees"
+                )
+
+
+def score_file(
+    file: SampleFile, samples: list[str], paths: list[Path], scoring: Scoring, attempt: Attempt
+) -> tuple[Ids, NDArray[np.int32], list[str]]:
+    """Write one friend file for each model; gives ids, folds (n), and the files' uuids."""
+    branches = (*INPUT_BRANCHES, *ID_BRANCHES)
+    sample = samples.index(file.sample_id)
+    ids: list[Ids] = []
+    folds = [np.zeros(0, np.int32)]
+    with ExitStack() as stack:
+        tree = stack.enter_context(
+            open_joined(file.path, file.tree, file.friends, branches, attempt.read)
+        )
+        writers = [
+            stack.enter_context(write_scores(path, file.tree, scoring.columns)) for path in paths
+        ]
+        for start, stop in steps(tree.entries):
+            ids.append(read_ids(tree, sample, start, stop))
+            inputs = read_inputs(tree, file.year, start, stop, np.ones(stop - start, np.bool_))
+            fold = torch.full((stop - start,), UNSCORED)
+            for model, (_, extend) in zip(scoring.models, writers, strict=True):
+                own = assign_folds(torch.from_numpy(ids[-1].event), model.kfolds) == model.fold
+                fold[own] = model.fold
+                extend(score(model, inputs, own, scoring, tree, start))
+            folds.append(fold.numpy().astype(np.int32))
+    return concatenate(ids), np.concatenate(folds), [own for own, _ in writers]
+
+
+def score(
+    model: Model,
+    inputs: torch.Tensor,
+    own: torch.Tensor,
+    scoring: Scoring,
+    tree: JoinedTree,
+    start: int,
+) -> Columns:
+    """All columns of some entries, (n) float32, NaN where the event is not the model's own."""
+    classes, views = model.predict(inputs[own], scoring.batch)
+    names = [*VIEWS, *map(class_column, model.classes)]
+    known = dict(zip(names, torch.cat([views, classes], dim=1).numpy().T, strict=True))
+    for name, parts in scoring.outputs.items():
+        known[name] = np.sum([known[class_column(part)] for part in parts], 0, np.float64)
+    columns = {}
+    rows = own.numpy()
+    for name, values in known.items():
+        if not np.isfinite(values).all():
+            entry = start + int(np.flatnonzero(rows)[~np.isfinite(values)][0])
+            raise DataError(
+                f"{tree}: entry {entry}: the model of fold {model.fold} gives {name} nan"
+            )
+        columns[name] = np.full(len(own), np.nan, np.float32)
+        columns[name][rows] = values
+    return columns
+
+
+def join_truth(
+    parts: list[Selected],
+    labels: list[str],
+    samples: list[str],
+    ids: Ids,
+    folds: NDArray[np.int32],
+) -> Truth:
+    """The truth of one file; where several datasets select an event, the first one's weight.
+
+    Raises :class:`DataError` for an event that is selected with two labels.
+    """
+    label = np.full(len(ids), NO_LABEL, np.int32)
+    weight = np.zeros(len(ids))
+    for part in parts:
+        other = part.mask & (label != NO_LABEL) & (label != part.label)
+        if other.any():
+            entry = int(np.flatnonzero(other)[0])
+            raise DataError(
+                f"{part.file.path}: event {ids.describe(entry, samples)} is selected "
+                f'as "{labels[label[entry]]}" and as "{labels[part.label]}"'
+            )
+        new = part.mask & (label == NO_LABEL)
+        weight[new] = part.weight[new[part.mask]]
+        label[new] = part.label
+    sample = ids.sample.astype(np.int32)
+    selected = label != NO_LABEL
+    return Truth(sample, ids.run, ids.lumi, ids.event, label, weight, selected, folds)
