@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +25,22 @@ from .journal import Journal
 from .locks import ROOT_LOCK, hold_locks
 from .machine import Pool, count_cores, list_gpus, measure_memory_mb
 from .process import Launch, runtime_command
-from .schedule import Outcome, Schedule
+from .schedule import Outcome, Policy, Schedule
 from .summary import count_run, report_failures, summarise
 
 DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 
-def main(argv: Sequence[str] | None = None, command: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code; ``command`` is what starts a job's process."""
+@dataclass(frozen=True)
+class Runner:
+    """What ``run`` starts a job's process with, before the word ``job``, and how patient it is."""
+
+    command: Sequence[str] = field(default_factory=runtime_command)
+    policy: Policy = field(default_factory=Policy)
+
+
+def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int:
+    """Run a command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -39,7 +48,7 @@ def main(argv: Sequence[str] | None = None, command: Sequence[str] | None = None
     if arguments.command == "job":
         return run_one_job(arguments.jobs, arguments.number, _job_options(arguments))
     try:
-        return run(arguments, command or runtime_command())
+        return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -106,7 +115,7 @@ def _job_options(arguments: argparse.Namespace) -> JobOptions:
     )
 
 
-def run(arguments: argparse.Namespace, command: Sequence[str]) -> int:
+def run(arguments: argparse.Namespace, runner: Runner) -> int:
     """The ``run`` command; raises :class:`JobError` where nothing can be started."""
     if arguments.only and arguments.start:
         raise UsageError("--only and --from cannot be given together")
@@ -124,16 +133,14 @@ def run(arguments: argparse.Namespace, command: Sequence[str]) -> int:
         if arguments.dry_run:
             print(f"{agenda.cells - agenda.current} of {agenda.cells} cells would run")
             return 0
-        return execute(bundle, agenda, arguments, command)
+        return execute(bundle, agenda, arguments, runner)
 
 
 def _report_cell(cell: CellHead, reason: str | None) -> None:
     print(f"up to date  {cell.id}" if reason is None else f"would run   {cell.id}: {reason}")
 
 
-def execute(
-    bundle: Bundle, agenda: Agenda, arguments: argparse.Namespace, command: Sequence[str]
-) -> int:
+def execute(bundle: Bundle, agenda: Agenda, arguments: argparse.Namespace, runner: Runner) -> int:
     """Run an agenda's jobs and say what came of it; returns the exit code."""
     began = time.monotonic()
     capacity = measure(agenda, arguments)
@@ -141,12 +148,14 @@ def execute(
     for note in notes:
         print(f"note: {note}")
     device = "cuda" if (arguments.device or "").startswith("cuda") else arguments.device
-    launch = Launch(command, bundle.jobs, bundle.state, device, agenda.force)
+    launch = Launch(runner.command, bundle.jobs, bundle.state, device, agenda.force)
     pool = Pool(capacity.cpus, capacity.memory_mb, capacity.gpus)
     with Journal(bundle.state / "journal.jsonl") as journal:
         journal.write("run", plan=bundle.hash, cells=agenda.cells, current=agenda.current)
         console = standard_console(arguments.plain)
-        outcome = Schedule(bundle, agenda, requests, pool, launch, console, journal).run()
+        outcome = Schedule(
+            bundle, agenda, requests, pool, launch, console, journal, runner.policy
+        ).run()
     return conclude(bundle, agenda, outcome, time.monotonic() - began)
 
 

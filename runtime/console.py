@@ -21,11 +21,11 @@ class Shown:
     """A running job as it is shown: its step, and how much of it is through."""
 
     id: str
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     step: str = ""
     done: int = 0
     total: int = 0
-    said: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=lambda: time.monotonic())
     changed: bool = False
 
     def update(self, step: str, done: int, total: int) -> None:

@@ -27,7 +27,16 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from .errors import DataError, SpecError, StorageError
-from .record import RESULT, InputFile, OutputFile, Result, Upstream, fingerprint, load_result
+from .record import (
+    RESULT,
+    InputFile,
+    OutputFile,
+    Result,
+    Upstream,
+    fingerprint,
+    load_result,
+    read_status,
+)
 from .spec import Cell
 
 __all__ = [
@@ -74,7 +83,7 @@ class KnownResults:
     def identify(self, path: str) -> tuple[str, str]:
         """The uuid and the cell of the result at a path; raises :class:`DataError`."""
         try:
-            status = Path(path).stat()
+            status = read_status(path)
         except (OSError, ValueError) as error:
             raise DataError(f"{path!r}: {getattr(error, 'strerror', None) or error}") from error
         mark = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -90,9 +99,8 @@ def stale_reason(cell: PlannedCell, known: KnownResults | None = None) -> str | 
 
     ``known`` saves reading an upstream result again for each cell that depends on it.
     """
-    path = Path(cell.output) / RESULT
     try:
-        result = load_result(path)
+        result = load_result(f"{cell.output}/{RESULT}")
     except DataError as error:
         return "no result yet" if _is_missing(error) else str(error)
     if result.hash != cell.hash:
@@ -109,9 +117,10 @@ def _is_missing(error: DataError) -> bool:
 
 
 def _changed_output(result: Result) -> str | None:
+    folder = str(result.folder)
     for row in result.files.values():
         try:
-            status = (result.folder / row.path).stat()
+            status = read_status(f"{folder}/{row.path}")
         except FileNotFoundError:
             return f"output {row.path} is gone"
         except (OSError, ValueError) as error:

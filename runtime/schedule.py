@@ -28,8 +28,13 @@ from .record import RESULT, load_result
 from .result import KnownResults, stale_reason
 from .signals import SignalWatch
 
-RETRY_DELAYS_S = (2.0, 10.0)
-GRACE_S = 60.0
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient a run is: the wait before each retry, and for jobs that were told to stop."""
+
+    delays_s: tuple[float, ...] = (2.0, 10.0)
+    grace_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,7 @@ class Schedule:
         launch: Launch,
         console: Console,
         journal: Journal,
-        delays_s: Sequence[float] = RETRY_DELAYS_S,
-        grace_s: float = GRACE_S,
+        policy: Policy,
     ) -> None:
         self._bundle = bundle
         self._agenda = agenda
@@ -89,8 +93,7 @@ class Schedule:
         self._launch = launch
         self._console = console
         self._journal = journal
-        self._delays_s = delays_s
-        self._grace_s = grace_s
+        self._policy = policy
         self._order = Order(agenda.todo, requests)
         self._known = KnownResults()
         self._running: dict[int, RunningJob] = {}
@@ -222,10 +225,14 @@ class Schedule:
             self._finish(number)
         elif self._outcome.signal is not None:
             self._console.end(number, "stopped", took)
-        elif is_retried(code) and job.attempt <= len(self._delays_s) and not self._is_stopping:
+        elif self._may_retry(job, code):
             self._try_again(number, job, code)
         else:
             self._fail(number, job, code, stale)
+
+    def _may_retry(self, job: RunningJob, code: int) -> bool:
+        left = len(self._policy.delays_s) + 1 - job.attempt
+        return is_retried(code) and left > 0 and not self._is_stopping
 
     def _finish(self, number: int) -> None:
         self._through += 1
@@ -234,7 +241,7 @@ class Schedule:
         self._order.finish(number)
 
     def _try_again(self, number: int, job: RunningJob, code: int) -> None:
-        delay = self._delays_s[job.attempt - 1]
+        delay = self._policy.delays_s[job.attempt - 1]
         heapq.heappush(self._later, (time.monotonic() + delay, number))
         text = f"{describe_code(code)}: {last_error(job.log)}; in {format_seconds(delay)}"
         self._console.end(number, "again", text)
@@ -253,7 +260,7 @@ class Schedule:
             self._kill()
             return
         self._outcome.signal = number
-        self._killing_at = time.monotonic() + self._grace_s
+        self._killing_at = time.monotonic() + self._policy.grace_s
         hint = "; once more to kill them" if number == signal.SIGINT else ""
         self._console.say(f"stopping {len(self._running)} running jobs{hint}")
         for job in self._running.values():

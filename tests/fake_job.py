@@ -18,6 +18,7 @@ from typing import Any
 from hcrc.runtime import commands, errors, job
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.result import open_attempt
+from hcrc.runtime.schedule import Policy
 from hcrc.runtime.spec import Cell, Job
 
 ERRORS = {error.code: error for error in (errors.SpecError, errors.DataError, errors.StorageError)}
@@ -72,4 +73,5 @@ def pick(values: list[float], tries: int) -> Any:
 
 if __name__ == "__main__":
     job.run_job = run_fake
-    sys.exit(commands.main(command=[sys.executable, __file__]))
+    policy = Policy(delays_s=(0.05, 0.1), grace_s=float(os.environ.get("FAKE_GRACE", "60")))
+    sys.exit(commands.main(runner=commands.Runner([sys.executable, __file__], policy)))
