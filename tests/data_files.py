@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import uproot
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.job import Context
 from hcrc.runtime.spec import Cell, Execution, read_job
+from hcrc.runtime.tasks import cache, train
 
 Columns = dict[str, Any]
 KINEMATICS = ("pt", "eta", "phi", "mass")
@@ -164,3 +167,99 @@ def simulated_data() -> Path:
     if not (folder / "friend.json").exists():
         pytest.skip("no simulated events beside the repository")
     return folder
+
+
+CLASSES = ["ZZ", "ttbar"]
+
+
+def classifier(**changes: Any) -> dict[str, Any]:
+    """A small classifier's spec."""
+    row = {
+        "name": "small",
+        "classes": CLASSES,
+        "architecture": {"features": 2, "attention": False, "slip": False},
+        "rocs": [{"name": "ttbar vs ZZ", "positive": ["ttbar"], "negative": ["ZZ"]}],
+        "outputs": {"p_all": CLASSES},
+    }
+    return row | changes
+
+
+def train_spec(cached: Path, offset: int = 0, **changes: Any) -> dict[str, Any]:
+    """A training of one epoch in two folds."""
+    training = {"schedule": "FixedStep", "epochs": 1, "batch": 16, "batch_scale": 2.0}
+    training |= {"batch_milestones": [], "learning_rate": 0.01}
+    training |= {"learning_rate_scale": 0.5, "learning_rate_milestones": []}
+    row = {
+        "dataset": reference("cache", cached),
+        "classifier": classifier(),
+        "kfolds": 2,
+        "seed": 5,
+        "offset": offset,
+        "training": training,
+        "ghost": {"batches": 0, "scale": 0.5, "milestones": []},
+        "benchmark": True,
+    }
+    return row | changes
+
+
+def reference(cell: str, output: Path) -> dict[str, Any]:
+    """A reference to a cell that :func:`make_cell` made."""
+    return {"cell": cell, "result": str(output / "result.json"), "hash": f"hash of {cell}"}
+
+
+SELECTION = "event % 4 < 2"
+NAMING = "{name}_{uuid}_{start}_{stop}.root"
+
+
+def small_dataset(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Two files of 40 events, half of them selected: signal ``a.root`` and ``b.root``."""
+    rows = [
+        sample("a.root", selection=SELECTION),
+        sample("b.root", sample="TT", label="ttbar", selection=SELECTION),
+    ]
+    return dataset(folder, *rows, norm={"sum": 6, "by": "label"}, **changes)
+
+
+def evaluate_spec(folder: Path, offset: int = 0, **changes: Any) -> dict[str, Any]:
+    """An evaluation of :func:`small_dataset`."""
+    name = f"train{offset}"
+    row = {"models": reference(name, folder / name), "datasets": [small_dataset(folder)]}
+    return row | {"name": "SvB", "naming": NAMING} | changes
+
+
+def make_trained(folder: Path) -> Path:
+    """A cache and two trainings (``train0``, ``train1``), two folds each, of small files."""
+    write_root(folder / "a.root", make_events(40, 1))
+    write_root(folder / "b.root", make_events(40, 2))
+    spec = {"datasets": [small_dataset(folder)], "shuffle": True, "seed": 1, "chunks": 2}
+    cache.run([make_cell("cache", spec, folder / "cache")], make_context())
+    cells = [
+        make_cell("train", train_spec(folder / "cache", i), folder / f"train{i}", f"train{i}")
+        for i in (0, 1)
+    ]
+    train.run(cells, make_context())
+    return folder
+
+
+def copy_folder(source: Path, target: Path) -> Path:
+    """A copy of a folder of results in which they name each other's copies."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    for path in target.rglob("*.json"):
+        path.write_text(path.read_text("utf-8").replace(str(source), str(target)), "utf-8")
+    return target
+
+
+def edit_json(path: Path, change: Callable[[Any], None]) -> None:
+    """Change a JSON file in place."""
+    value = json.loads(path.read_text("utf-8"))
+    change(value)
+    write_json(path, value)
+
+
+def rewrite_root(path: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+    """Change the columns of a flat file in place; its uuid stays."""
+    own, columns = uuid.UUID(read_uuid(path)), read_tree(path)
+    change(columns)
+    with uproot.recreate(path, uuid_function=lambda: own) as file:
+        file.mktree("Events", {name: column.dtype for name, column in columns.items()})
+        file["Events"].extend(columns)

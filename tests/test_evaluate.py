@@ -1,0 +1,221 @@
+"""The evaluate task: who scores what, what is written, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hcrc.runtime.data.cache import load_events
+from hcrc.runtime.data.truth import load_truth
+from hcrc.runtime.errors import DataError, JobError, SpecError
+from hcrc.runtime.nn.model import load_model
+from hcrc.runtime.result import Result, load_result
+from hcrc.runtime.tasks import cache, evaluate
+
+from .data_files import (
+    CLASSES,
+    SELECTION,
+    copy_folder,
+    dataset,
+    edit_json,
+    evaluate_spec,
+    friend_chunk,
+    friend_json,
+    leftovers,
+    make_cell,
+    make_context,
+    make_events,
+    make_trained,
+    read_tree,
+    sample,
+    small_dataset,
+    write_json,
+    write_root,
+)
+
+COLUMNS = ["q_1234", "q_1324", "q_1423", "p_ZZ", "p_ttbar", "p_all"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_trained(tmp_path_factory.mktemp("trained"))
+
+
+def run_evaluate(trained: Path, output: Path, **changes: Any) -> Result:
+    cell = make_cell("evaluate", evaluate_spec(trained, **changes), output)
+    evaluate.run([cell], make_context())
+    return load_result(output / "result.json")
+
+
+def refusal(trained: Path, output: Path, kind: type = DataError, **changes: Any) -> str:
+    with pytest.raises(JobError) as error:
+        run_evaluate(trained, output, **changes)
+    assert type(error.value) is kind
+    assert leftovers(output) == []
+    text = str(error.value).replace(str(output.parent), "OUT")
+    assert "\n" not in text
+    return text.replace(str(trained), "DIR")
+
+
+def chunk_columns(result: Result, fold: int, index: int) -> dict[str, np.ndarray]:
+    ranges = result.data["friends"][fold]["data"][index][1]
+    return read_tree(ranges[0]["chunk"]["path"])
+
+
+def test_each_model_scores_its_own_fold_and_no_other(trained: Path, tmp_path: Path) -> None:
+    result = run_evaluate(trained, tmp_path / "out")
+    for index, name in enumerate(("a.root", "b.root")):
+        event = read_tree(trained / name, "Events")["event"]
+        for fold in (0, 1):
+            columns = chunk_columns(result, fold, index)
+            assert list(columns) == COLUMNS
+            for column in columns.values():
+                assert column.dtype == np.float32
+                np.testing.assert_array_equal(np.isnan(column), event % 2 != fold)
+            views = sum(columns[name] for name in COLUMNS[:3])
+            np.testing.assert_allclose(views[event % 2 == fold], 1, rtol=1e-6)
+            np.testing.assert_allclose(columns["p_all"][event % 2 == fold], 1, rtol=1e-6)
+
+
+def test_scores_are_those_of_the_model_whatever_the_batch(trained: Path, tmp_path: Path) -> None:
+    spec = {"datasets": [dataset(trained, sample("a.root"))], "shuffle": False}
+    spec |= {"seed": 0, "chunks": 1}
+    cache.run([make_cell("cache", spec, tmp_path / "cache")], make_context())
+    events = load_events(load_result(tmp_path / "cache" / "result.json"))
+    result = run_evaluate(trained, tmp_path / "out")
+    model = load_model(load_result(trained / "train0" / "result.json").path("model-1"))
+    classes, views = model.predict(events.inputs, 1000)
+    columns = chunk_columns(result, 1, 0)
+    own = events.event.numpy() % 2 == 1
+    np.testing.assert_allclose(columns["p_ttbar"][own], classes[own, 1], rtol=1e-5)
+    np.testing.assert_allclose(columns["q_1423"][own], views[own, 2], rtol=1e-5)
+
+
+def test_the_result_says_what_a_merge_needs(trained: Path, tmp_path: Path) -> None:
+    result = run_evaluate(trained, tmp_path / "out")
+    data = result.data
+    train = load_result(trained / "train0" / "result.json")
+    assert (data["kfolds"], data["seed"], data["offset"], data["name"]) == (2, 5, 0, "SvB")
+    assert data["labels"] == CLASSES
+    assert data["samples"] == ["ZZ4b/UL18", "TT/UL18"]
+    assert data["models"]["uuid"] == train.uuid
+    assert data["models"]["models"][1] == {"fold": 1, "ids": str(train.path("ids-1"))}
+    row = data["sources"][1]
+    assert (row["path"], row["entries"], row["sample"]) == (str(trained / "b.root"), 40, "TT/UL18")
+    assert result.upstream[0].uuid == train.uuid
+    assert {Path(file.path).name for file in result.inputs} == {"a.root", "b.root"}
+    chunk = data["friends"][0]["data"][0][1][0]["chunk"]
+    uuid = data["sources"][0]["uuid"]
+    assert Path(chunk["path"]).name == f"SvB_{uuid}_0_40.root"
+    assert Path(chunk["path"]).is_absolute()
+
+
+def test_the_truth_has_every_event_and_the_weights_of_the_selected(
+    trained: Path, tmp_path: Path
+) -> None:
+    result = run_evaluate(trained, tmp_path / "out")
+    truth = load_truth(result.path("truth-0001"))
+    columns = make_events(40, 2)
+    selected = columns["event"] % 4 < 2
+    np.testing.assert_array_equal(truth.event, columns["event"])
+    np.testing.assert_array_equal(truth.selected, selected)
+    np.testing.assert_array_equal(truth.label, np.where(selected, 1, -1))
+    np.testing.assert_array_equal(truth.scored_by, columns["event"] % 2)
+    assert truth.weight.sum() == pytest.approx(6)
+    assert not truth.weight[~selected].any()
+
+
+def test_a_file_of_two_datasets_is_scored_once(trained: Path, tmp_path: Path) -> None:
+    other = dataset(
+        trained, sample("a.root", selection="event % 4 == 2", label="ttbar"), name="other"
+    )
+    result = run_evaluate(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
+    assert len(result.data["sources"]) == 2
+    truth = load_truth(result.path("truth-0000"))
+    assert truth.label[:4].tolist() == [0, 0, 1, -1]
+
+
+def test_an_event_with_two_labels_is_refused(trained: Path, tmp_path: Path) -> None:
+    other = dataset(trained, sample("a.root", label="ttbar"), name="other")
+    found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
+    assert found == ('DIR/a.root: event ZZ4b/UL18 1:0:1000 is selected as "ZZ" and as "ttbar"')
+
+
+def test_a_file_of_two_samples_is_refused(trained: Path, tmp_path: Path) -> None:
+    other = dataset(trained, sample("a.root", sample="ZH4b"), name="other")
+    found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
+    assert found == "DIR/a.root: is sample ZZ4b/UL18 in signal and ZH4b/UL18 in other"
+
+
+def test_inputs_from_different_friends_are_refused(trained: Path, tmp_path: Path) -> None:
+    write_root(tmp_path / "f.root", {"xW": np.ones(40, np.float32)})
+    rows = [friend_chunk(tmp_path / "f.root", 0, 40)]
+    value = friend_json("f", ["xW"], [(trained / "a.root", rows)])
+    path = write_json(tmp_path / "f.json", value)
+    other = dataset(trained, sample("a.root", friends=[str(path)]), name="other")
+    found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
+    assert found == 'DIR/a.root: signal and other read branch "xW" from different friend trees'
+
+
+def test_an_event_that_cannot_be_scored_is_refused_even_if_not_selected(
+    trained: Path, tmp_path: Path
+) -> None:
+    columns = make_events(10, 7)
+    columns["xbW"][3] = np.nan
+    write_root(tmp_path / "n.root", columns)
+    row = sample(str(tmp_path / "n.root"), selection=SELECTION)
+    found = refusal(trained, tmp_path / "out", datasets=[dataset(trained, row)])
+    assert found == 'OUT/n.root:Events: branch "xbW" entry 3: nan'
+
+
+def test_names_must_tell_the_files_apart(trained: Path, tmp_path: Path) -> None:
+    found = refusal(trained, tmp_path / "out", kind=SpecError, naming="{name}.root")
+    assert found == 'naming "{name}.root": DIR/a.root and DIR/b.root would both be SvB.root'
+    found = refusal(trained, tmp_path / "out", kind=SpecError, naming="{year}.root")
+    assert found == (
+        'naming "{year}.root": unknown field in braces; '
+        "known: name, uuid, tree, start, stop, path0, path1, ..."
+    )
+    result = run_evaluate(trained, tmp_path / "out", naming="{path0}/{tree}.root")
+    chunk = result.data["friends"][0]["data"][1][1][0]["chunk"]
+    assert chunk["path"].endswith("chunks/fold-0/b/Events.root")
+
+
+def test_every_fold_needs_a_model(trained: Path, tmp_path: Path) -> None:
+    folder = copy_folder(trained, tmp_path / "copy")
+    path = folder / "train0" / "result.json"
+    edit_json(path, lambda value: value["data"]["models"].pop())
+    found = refusal(folder, tmp_path / "out")
+    assert found == "OUT/copy/train0/result.json: does not hold one model for each fold"
+
+
+def test_models_of_another_definition_are_refused(trained: Path, tmp_path: Path) -> None:
+    folder = copy_folder(trained, tmp_path / "copy")
+    edit_json(folder / "train0" / "result.json", lambda value: value.update(hash="other"))
+    found = refusal(folder, tmp_path / "out")
+    assert found == "OUT/copy/train0/result.json: made from another definition of train0"
+
+
+def test_outputs_must_be_sums_of_classes_with_names_of_their_own(
+    trained: Path, tmp_path: Path
+) -> None:
+    for outputs, expected in {
+        "p_ZZ": 'classifier: two outputs are called "p_ZZ"',
+        "p_x": 'classifier: output "p_x": no class "WW"; known: ZZ, ttbar',
+    }.items():
+        folder = copy_folder(trained, tmp_path / outputs)
+        edit_json(
+            folder / "train0" / "result.json",
+            lambda value, name=outputs: value["data"]["classifier"].update(outputs={name: ["WW"]}),
+        )
+        assert refusal(folder, tmp_path / "out", kind=SpecError) == expected
+
+
+def test_an_empty_file_gets_an_empty_friend(trained: Path, tmp_path: Path) -> None:
+    write_root(tmp_path / "empty.root", make_events(0))
+    row = dataset(trained, sample(str(tmp_path / "empty.root"), "a.root"))
+    result = run_evaluate(trained, tmp_path / "out", datasets=[row])
+    assert result.data["sources"][0]["entries"] == 0
+    assert len(chunk_columns(result, 0, 1)["p_ZZ"]) == 40

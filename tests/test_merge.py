@@ -1,0 +1,278 @@
+"""The merge task: the mean over seeds, and the proof that no model scored what it trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hcrc.runtime.data.friend import read_friend
+from hcrc.runtime.data.ids import Ids, find_common, find_duplicate
+from hcrc.runtime.data.root import open_joined
+from hcrc.runtime.data.truth import load_truth
+from hcrc.runtime.errors import DataError, JobError
+from hcrc.runtime.nn.roc import roc
+from hcrc.runtime.result import Result, load_result
+from hcrc.runtime.tasks import evaluate, merge
+
+from .data_files import (
+    NAMING,
+    copy_folder,
+    edit_json,
+    evaluate_spec,
+    leftovers,
+    make_cell,
+    make_context,
+    make_trained,
+    read_tree,
+    reference,
+    rewrite_root,
+    small_dataset,
+)
+
+OFFSETS = (0, 1)
+COLUMNS = ["q_1234", "q_1324", "q_1423", "p_ZZ", "p_ttbar", "p_all"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_trained(tmp_path_factory.mktemp("evaluated"))
+    for offset in OFFSETS:
+        run_evaluate(folder, offset)
+    return folder
+
+
+@pytest.fixture
+def copy(evaluated: Path, tmp_path: Path) -> Path:
+    return copy_folder(evaluated, tmp_path / "copy")
+
+
+def run_evaluate(folder: Path, offset: int, **changes: Any) -> None:
+    name = f"evaluate{offset}"
+    spec = evaluate_spec(folder, offset, **changes)
+    evaluate.run([make_cell("evaluate", spec, folder / name, name)], make_context())
+
+
+def run_merge(folder: Path, offsets: tuple[int, ...] = OFFSETS, **changes: Any) -> Result:
+    names = [f"evaluate{offset}" for offset in offsets]
+    spec = {"predictions": [reference(name, folder / name) for name in names]}
+    spec |= {"name": "SvB", "naming": NAMING, "std": False} | changes
+    merge.run([make_cell("merge", spec, folder / "merge")], make_context())
+    return load_result(folder / "merge" / "result.json")
+
+
+def refusal(folder: Path, *offsets: int) -> str:
+    with pytest.raises(JobError) as error:
+        run_merge(folder, offsets or OFFSETS)
+    assert type(error.value) is DataError
+    assert leftovers(folder / "merge") == []
+    assert "\n" not in str(error.value)
+    return str(error.value).replace(str(folder), "DIR")
+
+
+def chunk(folder: Path, offset: int, fold: int, index: int) -> Path:
+    result = load_result(folder / f"evaluate{offset}" / "result.json")
+    return Path(result.data["friends"][fold]["data"][index][1][0]["chunk"]["path"])
+
+
+def seed_columns(folder: Path, offset: int, index: int) -> dict[str, np.ndarray]:
+    """One seed's scores, put together by hand."""
+    first, second = (read_tree(chunk(folder, offset, fold, index)) for fold in (0, 1))
+    return {
+        name: np.where(np.isnan(first[name]), second[name], first[name]).astype(np.float64)
+        for name in first
+    }
+
+
+def test_columns_are_means_over_seeds_and_spreads_on_request(copy: Path) -> None:
+    result = run_merge(copy, std=True)
+    for index in (0, 1):
+        merged = read_tree(result.path(f"chunk-{index:04d}"))
+        assert list(merged) == [*COLUMNS, *(f"{name}_std" for name in COLUMNS)]
+        seeds = [seed_columns(copy, offset, index) for offset in OFFSETS]
+        for name in COLUMNS:
+            values = np.stack([seed[name] for seed in seeds])
+            np.testing.assert_array_equal(merged[name], values.mean(axis=0).astype(np.float32))
+            np.testing.assert_allclose(merged[f"{name}_std"], values.std(axis=0), atol=1e-7)
+            assert merged[name].dtype == np.float32
+    assert result.data["events"] == 80
+    assert [(row["seed"], row["offset"]) for row in result.data["seeds"]] == [(5, 0), (5, 1)]
+
+
+def test_one_seed_is_its_own_mean(copy: Path) -> None:
+    result = run_merge(copy, (1,))
+    merged = read_tree(result.path("chunk-0000"))
+    assert list(merged) == COLUMNS
+    for name, values in seed_columns(copy, 1, 0).items():
+        np.testing.assert_array_equal(merged[name], values.astype(np.float32))
+    assert result.data["auc"] == result.data["auc_by_seed"][0]
+
+
+def test_the_result_is_a_friend_tree_and_its_auc_is_what_the_tree_gives(copy: Path) -> None:
+    result = run_merge(copy)
+    friend = read_friend("merge/result.json@@data.friend", str(copy))
+    label, weight, score = [], [], []
+    for index, name in enumerate(("a.root", "b.root")):
+        with open_joined(copy / name, "Events", [friend], ["p_ttbar"], lambda p, u: None) as tree:
+            values = tree.read_flat("p_ttbar", 0, tree.entries)
+        path = load_result(copy / "evaluate0" / "result.json").path(f"truth-{index:04d}")
+        truth = load_truth(path)
+        label.append(truth.label[truth.selected])
+        weight.append(truth.weight[truth.selected])
+        score.append(values[truth.selected].astype(np.float64))
+    expected = roc(np.concatenate(score), np.concatenate(label) == 1, np.concatenate(weight)).auc
+    assert result.data["auc"] == {"ttbar vs ZZ": expected}
+    assert len(result.data["auc_by_seed"]) == 2
+
+
+def plant_ids(folder: Path, offset: int, fold: int, entry: int) -> None:
+    """Make training record one event of ``b.root`` more."""
+    path = load_result(folder / f"train{offset}" / "result.json").path(f"ids-{fold}")
+    with np.load(path) as file:
+        ids = dict(file)
+    event = read_tree_ids(folder / "b.root", entry) | {"sample": 1}
+    np.savez(path, **{name: np.append(ids[name], event[name]) for name in ids})
+
+
+def read_tree_ids(path: Path, entry: int) -> dict[str, int]:
+    columns = read_tree(path)
+    names = {"run": "run", "lumi": "luminosityBlock", "event": "event"}
+    return {name: int(columns[branch][entry]) for name, branch in names.items()}
+
+
+def test_a_leaked_event_is_named_though_the_fold_rule_holds(copy: Path) -> None:
+    plant_ids(copy, 1, 1, 17)
+    assert refusal(copy) == (
+        "DIR/evaluate1/result.json: 1 event was scored by the model of fold 1, "
+        "which trained on it: TT/UL18 1:1:2017"
+    )
+
+
+def test_many_leaked_events_are_counted_and_the_first_are_named(copy: Path) -> None:
+    for entry in (37, 1, 9, 5, 25):
+        plant_ids(copy, 0, 1, entry)
+    assert refusal(copy) == (
+        "DIR/evaluate0/result.json: 5 events were scored by the model of fold 1, which trained "
+        "on it: TT/UL18 1:0:2001, TT/UL18 1:0:2005, TT/UL18 1:0:2009, ..."
+    )
+
+
+def test_an_event_of_the_same_number_in_another_sample_is_no_leak(copy: Path) -> None:
+    path = load_result(copy / "train0" / "result.json").path("ids-0")
+    with np.load(path) as file:
+        ids = dict(file)
+    event = read_tree_ids(copy / "b.root", 0) | {"sample": 0}
+    np.savez(path, **{name: np.append(ids[name], event[name]) for name in ids})
+    assert run_merge(copy).data["events"] == 80
+
+
+def set_scores(columns: dict[str, np.ndarray], entry: int, value: float) -> None:
+    for column in columns.values():
+        column[entry] = value
+
+
+def test_an_event_without_a_score_is_named(copy: Path) -> None:
+    rewrite_root(chunk(copy, 1, 0, 0), lambda columns: set_scores(columns, 4, np.nan))
+    assert refusal(copy) == (
+        "DIR/evaluate1/result.json: 1 event was scored by no model: ZZ4b/UL18 1:0:1004"
+    )
+
+
+def test_an_event_with_two_scores_is_named(copy: Path) -> None:
+    rewrite_root(chunk(copy, 0, 0, 1), lambda columns: set_scores(columns, 3, 0.5))
+    rewrite_root(chunk(copy, 0, 0, 0), lambda columns: set_scores(columns, 39, 0.5))
+    assert refusal(copy) == (
+        "DIR/evaluate0/result.json: 2 events were scored by more than one model: "
+        "ZZ4b/UL18 1:3:1039, TT/UL18 1:0:2003"
+    )
+
+
+def test_an_event_with_half_a_score_is_named(copy: Path) -> None:
+    path = chunk(copy, 0, 0, 0)
+
+    def remove(columns: dict[str, np.ndarray]) -> None:
+        columns["p_ZZ"][6] = np.nan
+
+    rewrite_root(path, remove)
+    found = f'{path}:Events: branch "p_ZZ" entry 6: nan beside columns with a score'
+    assert refusal(copy) == found.replace(str(copy), "DIR")
+
+
+def test_seeds_must_have_scored_the_same_files(copy: Path) -> None:
+    def remove(value: dict[str, Any]) -> None:
+        value["data"]["sources"].pop()
+
+    edit_json(copy / "evaluate1" / "result.json", remove)
+    text = "DIR/b.root: was scored in DIR/evaluate0/result.json but not in "
+    assert refusal(copy) == f"{text}DIR/evaluate1/result.json"
+    assert refusal(copy, 1, 0) == f"{text}DIR/evaluate1/result.json"
+
+
+def test_seeds_must_have_the_same_truth(copy: Path) -> None:
+    changed = small_dataset(copy)
+    changed["norm"]["sum"] = 7
+    run_evaluate(copy, 1, datasets=[changed])
+    assert refusal(copy) == (
+        "DIR/a.root: DIR/evaluate1/result.json has another weight than DIR/evaluate0/result.json"
+    )
+
+
+def test_seeds_must_have_the_same_classifier(copy: Path) -> None:
+    edit_json(
+        copy / "evaluate1" / "result.json",
+        lambda value: value["data"]["classifier"].update(name="other"),
+    )
+    assert refusal(copy) == (
+        "DIR/evaluate1/result.json: has another classifier than DIR/evaluate0/result.json"
+    )
+
+
+def test_the_same_models_do_not_count_twice(copy: Path) -> None:
+    assert refusal(copy, 0, 0) == (
+        "DIR/evaluate0/result.json: scored with the same models as DIR/evaluate0/result.json"
+    )
+
+
+def test_models_that_were_made_again_are_refused(copy: Path) -> None:
+    edit_json(copy / "train1" / "result.json", lambda value: value.update(uuid="new"))
+    assert refusal(copy) == (
+        "DIR/train1/result.json: made again since DIR/evaluate1/result.json used its models"
+    )
+
+
+def test_a_file_must_have_been_the_same_sample_in_the_training(copy: Path) -> None:
+    def rename(value: dict[str, Any]) -> None:
+        value["data"]["sources"][1]["sample"] = "TTbar/UL18"
+
+    edit_json(copy / "train0" / "result.json", rename)
+    assert refusal(copy) == (
+        "DIR/b.root: is sample TT/UL18 in DIR/evaluate0/result.json "
+        "but was TTbar/UL18 in DIR/train0/result.json"
+    )
+
+
+def test_evaluations_of_another_definition_are_refused(copy: Path) -> None:
+    edit_json(copy / "evaluate0" / "result.json", lambda value: value.update(hash="other"))
+    assert refusal(copy) == "DIR/evaluate0/result.json: made from another definition of evaluate0"
+
+
+def test_a_friend_file_that_is_gone_is_named(copy: Path) -> None:
+    path = chunk(copy, 0, 1, 0)
+    path.unlink()
+    assert refusal(copy) == f"{path}: No such file or directory".replace(str(copy), "DIR")
+
+
+def test_ids_are_compared_exactly() -> None:
+    random = np.random.Generator(np.random.PCG64(3))
+    ids = Ids(*random.integers(0, 9, (4, 2000)))
+    others = Ids(*random.integers(0, 9, (4, 500)))
+    rows = {others.row(index) for index in range(500)}
+    expected = [index for index in range(2000) if ids.row(index) in rows]
+    assert find_common(ids, others).tolist() == expected
+    again = next(i for i in range(2000) if ids.row(i) in {ids.row(j) for j in range(i)})
+    found = find_duplicate(ids)
+    assert found is not None
+    assert found[1] == again
+    assert ids.row(found[0]) == ids.row(again)
+    assert find_duplicate(ids.take(np.arange(again))) is None
