@@ -1,0 +1,123 @@
+"""The plot task: the figures it gives, and the pictures it draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hcrc.runtime.errors import DataError
+from hcrc.runtime.result import Result, load_result, open_attempt
+from hcrc.runtime.tasks import plot
+
+from .data_files import classifier, leftovers, make_cell, make_context, reference, train_spec
+
+EPOCHS = 4
+PNG = b"\x89PNG\r\n\x1a\n"
+ROCS = [{"name": f"ROC {i}", "positive": ["ttbar"], "negative": ["ZZ"]} for i in range(4)]
+
+
+def make_model(fold: int, value: float, *, measured: bool = True) -> dict[str, Any]:
+    """A model whose figures follow from one value."""
+    areas = {row["name"]: value for row in ROCS[:3]} | {"ROC 3": None}
+    history = [
+        {
+            "epoch": epoch,
+            "training": {"loss": 1 - value / (epoch + 1), "auc": areas} if measured else None,
+            "validation": {"loss": 1.1 - value / (epoch + 1), "auc": areas} if measured else None,
+        }
+        for epoch in range(EPOCHS)
+    ]
+    rate = np.linspace(0, 1, 50)
+    curve = {"false_positive": rate.tolist(), "true_positive": (rate ** (1 - value)).tolist()}
+    rocs = {name: {**curve, "auc": area} for name, area in areas.items() if area is not None}
+    empty = {"ROC 3": {"false_positive": [], "true_positive": [], "auc": None}}
+    return {"fold": fold, "history": history, "rocs": rocs | empty}
+
+
+def write_trained(folder: Path, values: list[float], **changes: Any) -> None:
+    """A train result without files, which plots do not read."""
+    data = {"classifier": classifier(rocs=ROCS), "kfolds": len(values)}
+    data["models"] = [make_model(fold, value) for fold, value in enumerate(values)]
+    with open_attempt(make_cell("train", train_spec(folder), folder, folder.name)) as attempt:
+        attempt.commit({}, data | changes)
+
+
+def run_plot(folder: Path, *names: str) -> Result:
+    spec = {"models": [reference(name, folder / name) for name in names]}
+    plot.run([make_cell("plot", spec, folder / "plot")], make_context())
+    return load_result(folder / "plot" / "result.json")
+
+
+def test_mean_and_spread_are_over_folds_and_seeds(tmp_path: Path) -> None:
+    write_trained(tmp_path / "train0", [0.7, 0.8])
+    write_trained(tmp_path / "train1", [0.6, 0.9])
+    result = run_plot(tmp_path, "train0", "train1")
+    values = [0.7, 0.8, 0.6, 0.9]
+    row = result.data["auc"]["ROC 0"]
+    assert row["values"] == values
+    assert row["mean"] == pytest.approx(np.mean(values))
+    assert row["std"] == pytest.approx(np.std(values))
+    assert result.data["auc"]["ROC 3"] == {"mean": None, "std": None, "values": [None] * 4}
+    losses = 1.1 - np.array(values) / EPOCHS
+    assert result.data["loss"]["validation"]["mean"] == pytest.approx(losses.mean())
+    assert (result.data["models"], result.data["seeds"]) == (4, 2)
+    assert sorted(result.files) == ["auc.png", "loss.png", "roc.png"]
+    for name in result.files:
+        assert result.path(name).read_bytes().startswith(PNG)
+
+
+def test_lines_by_epoch_hold_what_was_measured() -> None:
+    rows = [make_model(0, 0.5), make_model(1, 0.7, measured=False)]
+    rows[0]["history"][1]["validation"] = None
+    models = plot.Models("small", ["ROC 0"], rows, 1)
+    series = plot.collect(models, "validation", None)
+    assert series.epochs.tolist() == [1, 3, 4]
+    np.testing.assert_allclose(series.values[0], [0.6, 1.1 - 0.5 / 3, 1.1 - 0.5 / 4])
+    assert np.isnan(series.values[1]).all()
+    assert plot.collect(models, "training", "ROC 0").values[0].tolist() == [0.5] * 4
+
+
+def test_curves_are_interpolated_where_the_rate_steps_back() -> None:
+    curve = {"false_positive": [0, 0.5, 0.4, 1], "true_positive": [0, 0.6, 0.7, 1]}
+    grid = np.array([0, 0.25, 0.75, 1])
+    np.testing.assert_allclose(plot.interpolate(curve, grid), [0, 0.3, 0.85, 1])
+
+
+def test_a_panel_shows_mean_spread_and_area() -> None:
+    models = plot.Models("small", ["ROC 0"], [make_model(0, 0.7), make_model(1, 0.8)], 1)
+    (axes,) = plot.draw_rocs(models).axes
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["AUC = 0.7500 ± 0.0500"]
+    assert axes.get_xlabel() == "false positive rate"
+    assert models.title == "small: 2 folds × 1 seed"
+    assert len(axes.lines) == 4
+
+
+def test_many_models_are_drawn_as_a_band_alone() -> None:
+    rows = [make_model(fold % 3, 0.5 + fold / 100) for fold in range(30)]
+    models = plot.Models("small", ["ROC 0"], rows, 10)
+    (axes,) = plot.draw_loss(models).axes
+    assert len(axes.lines) == 2
+    assert len(axes.collections) == 2
+
+
+def test_without_curves_or_epochs_there_is_still_a_plot(tmp_path: Path) -> None:
+    model = {"fold": 0, "history": [], "rocs": {}}
+    write_trained(tmp_path / "train0", [], classifier=classifier(rocs=[]), models=[model])
+    result = run_plot(tmp_path, "train0")
+    assert sorted(result.files) == ["loss.png"]
+    assert result.data["loss"]["training"]["mean"] is None
+
+
+def test_models_of_two_classifiers_are_refused(tmp_path: Path) -> None:
+    write_trained(tmp_path / "train0", [0.7])
+    write_trained(tmp_path / "train1", [0.7], classifier=classifier(name="other"))
+    with pytest.raises(DataError) as error:
+        run_plot(tmp_path, "train0", "train1")
+    assert str(error.value) == (
+        f"{tmp_path}/train1/result.json: has another classifier than {tmp_path}/train0/result.json"
+    )
+    assert leftovers(tmp_path / "plot") == []
