@@ -161,7 +161,7 @@ class _Decision:
     def _look_at(self, head: JobHead) -> None:
         """Note which cells of a job that is not run here are not up to date."""
         for cell in head.cells:
-            reason = self._reason(cell)
+            reason = stale_reason(cell, self._known) or self._after(cell)
             if reason is not None:
                 self._unmet[_key(cell)] = (cell.id, reason)
 
@@ -179,21 +179,23 @@ class _Decision:
         for path in cell.reads:
             if (unmet := self._unmet.get(result_key(path))) is not None:
                 self._errors.append(f"{cell.id} needs {unmet[0]}, not up to date: {unmet[1]}")
-        reason = self._reason(cell) or ("forced" if self._selection.force else None)
+        forced = "forced" if self._selection.force else None
+        reason = self._after(cell) or stale_reason(cell, self._known) or forced
         if reason is not None:
             self._stale[_key(cell)] = cell.id
         if self._report is not None:
             self._report(cell, reason)
         return reason is not None
 
-    def _reason(self, cell: CellHead) -> str | None:
+    def _after(self, cell: CellHead) -> str | None:
+        """Which cell that has to run first this one reads."""
         for path in cell.reads:
             key = result_key(path)
             if key in self._stale:
                 return f"after {self._stale[key]}"
             if key in self._unmet:
                 return f"after {self._unmet[key][0]}"
-        return stale_reason(cell, self._known)
+        return None
 
 
 def _key(cell: CellHead) -> str:

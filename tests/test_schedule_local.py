@@ -1,0 +1,509 @@
+"""Running a bundle on this machine: what runs, in which order, and how it stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hcrc.runtime.agenda import Todo
+from hcrc.runtime.bundle import Request
+from hcrc.runtime.capacity import Capacity, CapacityError, fit_requests, pick_gpus
+from hcrc.runtime.machine import Pool, list_gpus, parse_gpus
+from hcrc.runtime.order import Order
+from hcrc.runtime.result import load_result
+
+FAKE = Path(__file__).with_name("fake_job.py")
+PATIENCE_S = 60.0
+
+
+class Workplace:
+    """A bundle in a folder, the orders of its cells, and the command that runs it.
+
+    a[0], a[1] are jobs of their own; b[0] and b[1] share one and each reads one of a; m reads both.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.bundle = home / "bundle"
+        self.orders = home / "fake"
+        self.execution: dict[str, dict[str, Any]] = {}
+        self.hashes: dict[str, str] = {}
+        self.bundle.mkdir()
+        self.orders.mkdir()
+        self.write()
+
+    def write(self) -> None:
+        jobs = [
+            self.job(0, "a[0]", {"a[0]": []}),
+            self.job(1, "a[1]", {"a[1]": []}),
+            self.job(2, "b", {"b[0]": ["a[0]"], "b[1]": ["a[1]"]}, [0, 1]),
+            self.job(3, "m", {"m": ["b[0]", "b[1]"]}, [2]),
+        ]
+        lines = [json.dumps(job).encode() + b"\n" for job in jobs]
+        offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
+        (self.bundle / "jobs.jsonl").write_bytes(b"".join(lines))
+        (self.bundle / "jobs.idx").write_bytes(struct.pack("<4Q", *offsets))
+        tasks = [
+            self.task("a", 0, 2, 2),
+            self.task("b", 2, 3, 2, "a"),
+            self.task("m", 3, 4, 1, "b"),
+        ]
+        plan = {"hcrc": 1, "name": "x", "hash": "p", "jobs": 4, "workflow": "x.yml", "tasks": tasks}
+        (self.bundle / "plan.json").write_text(json.dumps(plan))
+
+    def job(
+        self, number: int, name: str, cells: dict[str, list[str]], needs: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        execution = {"cpus": 1, "memory_mb": 10, "gpus": 0, "device": "auto", "batch_eval": 1}
+        rest = {"number": number, "name": f"j{number}", "task": "plot", "needs": list(needs)}
+        return {
+            "hcrc": 1,
+            "id": name,
+            **rest,
+            "cells": [self.cell(cell, reads) for cell, reads in cells.items()],
+            "execution": execution | self.execution.get(name, {}),
+        }
+
+    def cell(self, name: str, reads: list[str]) -> dict[str, Any]:
+        models = [
+            {"cell": read, "result": f"{self.output(read)}/result.json", "hash": self.hash(read)}
+            for read in reads
+        ]
+        head = {"id": name, "axes": {}, "output": str(self.output(name)), "hash": self.hash(name)}
+        return head | {"spec": {"models": models}}
+
+    def hash(self, name: str) -> str:
+        return self.hashes.get(name, f"hash of {name}")
+
+    def task(self, name: str, first: int, end: int, cells: int, *needs: str) -> dict[str, Any]:
+        root = str(self.home / "out" / name)
+        row = {"name": name, "task": "plot", "jobs": [first, end], "cells": cells}
+        return row | {"root": root, "needs": list(needs)}
+
+    def output(self, cell: str) -> Path:
+        return self.home / "out" / cell[0] / cell
+
+    def order(self, cell: str, **orders: Any) -> None:
+        (self.orders / f"{cell}.json").write_text(json.dumps(orders))
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(FAKE), "run", str(self.bundle), *words]
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FAKE_JOBS": str(self.orders), **environment},
+        )
+
+    def run(self, *words: str, code: int = 0, **environment: str) -> tuple[str, str]:
+        """Run to the end; what it printed."""
+        with self.start(*words, **environment) as process:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code, out + err
+        return out, err
+
+    def tries(self) -> dict[str, int]:
+        """How often each cell was tried since the last call."""
+        found = {}
+        for path in sorted(self.orders.glob("*.tries")):
+            found[path.stem] = len(path.read_text().splitlines())
+            path.unlink()
+        return found
+
+    def texts(self) -> dict[str, str]:
+        results = [load_result(path) for path in self.home.glob("out/?/*/result.json")]
+        return {result.cell: result.data["text"] for result in results}
+
+    def journal(self) -> list[dict[str, Any]]:
+        lines = (self.bundle / "run/journal.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def leftovers(self) -> list[str]:
+        """Folders of attempts that do not count, and unfinished files."""
+        kept = {
+            path.parent / load_result(path).attempt
+            for path in self.home.glob("out/?/*/result.json")
+        }
+        found = [*self.home.glob("out/?/*/try-*"), *self.home.glob("out/?/*/.result.json*")]
+        return [path.name for path in found if path not in kept]
+
+
+ALL = {"a[0]": 1, "a[1]": 1, "b[0]": 1, "b[1]": 1, "m": 1}
+TEXTS = {
+    "a[0]": "a[0]()",
+    "a[1]": "a[1]()",
+    "b[0]": "b[0](a[0]())",
+    "b[1]": "b[1](a[1]())",
+    "m": "m(b[0](a[0]()) b[1](a[1]()))",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_run_makes_everything_once(place: Workplace) -> None:
+    out, _ = place.run("-j", "2")
+    assert place.tries() == ALL
+    assert place.texts() == TEXTS
+    assert place.leftovers() == []
+    assert "b  2 run in" in out
+    assert f"   AUC {len(TEXTS['m'])}" in out
+    assert str(place.home / "out/m") in out
+    assert "done: 5 cells in" in out
+    out, _ = place.run()
+    assert out.startswith("nothing to do: all 5 cells are up to date\n")
+    assert str(place.home / "out/m") in out
+    assert place.tries() == {}
+
+
+def test_a_run_imports_no_heavy_module(place: Workplace) -> None:
+    place.run("-j", "2")
+    code = (
+        "import sys; from hcrc.runtime import commands; code = commands.main(sys.argv[1:]);"
+        "heavy = {'torch', 'numpy', 'uproot', 'awkward', 'jsonschema', 'yaml'};"
+        "sys.exit(code or ', '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    command = [sys.executable, "-c", code, "run", str(place.bundle)]
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        times.append(time.monotonic() - began)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert min(times) < 2
+
+
+def test_what_changed_runs_again_and_what_follows_it(place: Workplace) -> None:
+    source = place.home / "input"
+    source.touch()
+    place.order("a[1]", inputs=[str(source)])
+    place.run("-j", "2")
+    place.tries()
+    os.utime(source, ns=(0, 1))
+    out, _ = place.run("-j", "2")
+    assert place.tries() == {"a[1]": 1, "b[1]": 1, "m": 1}
+    assert f"input {source} changed" in out
+    assert "a[1] was made again (1 of 2 cells)" in out
+    next(place.output("b[0]").glob("try-*/out.txt")).unlink()
+    place.run("-j", "2")
+    assert place.tries() == {"b[0]": 1, "m": 1}
+    place.hashes["m"] = "another"
+    place.write()
+    place.run("-j", "2")
+    assert place.tries() == {"m": 1}
+    assert place.texts() == TEXTS
+
+
+def test_a_dry_run_says_why_and_writes_nothing(place: Workplace) -> None:
+    place.run("-j", "2")
+    next(place.output("a[0]").glob("try-*/out.txt")).unlink()
+    before = {path: path.stat().st_mtime_ns for path in place.home.rglob("*")}
+    out, _ = place.run("--dry-run")
+    lines = out.splitlines()
+    assert lines[0].startswith("would run   a[0]: output try-")
+    assert lines[1:] == [
+        "up to date  a[1]",
+        "would run   b[0]: after a[0]",
+        "up to date  b[1]",
+        "would run   m: after b[0]",
+        "3 of 5 cells would run",
+    ]
+    assert before == {path: path.stat().st_mtime_ns for path in place.home.rglob("*")}
+
+
+def test_a_choice_of_tasks(place: Workplace) -> None:
+    _, err = place.run("--only", "m", code=1)
+    assert err.startswith("hcrc: error: m needs b[0], not up to date: no result yet; ")
+    place.run("--only", "a")
+    assert place.tries() == {"a[0]": 1, "a[1]": 1}
+    place.run("--only", "b", "--only=m")
+    assert place.tries() == {"b[0]": 1, "b[1]": 1, "m": 1}
+    place.run("--from", "b")
+    assert place.tries() == {"b[0]": 1, "b[1]": 1, "m": 1}
+    place.run("--only", "a", "--force")
+    assert place.tries() == {"a[0]": 1, "a[1]": 1}
+    _, err = place.run("--only", "m", code=1)
+    assert "m needs b[0], not up to date: a[0] was made again" in err
+    place.run("--force")
+    assert place.tries() == ALL
+    _, err = place.run("--only", "mm", code=2)
+    assert err == "hcrc: error: there is no task 'mm'; did you mean 'm'?\n"
+    _, err = place.run("--only", "m", "--from", "b", code=2)
+    assert "--only and --from" in err
+    assert place.leftovers() == []
+
+
+def test_a_failure_stops_the_run_and_is_told(place: Workplace) -> None:
+    place.order("a[1]", code=[65])
+    place.order("a[0]", sleep=[0.5])
+    out, err = place.run("-j", "2", code=1)
+    assert place.tries() == {"a[0]": 1, "a[1]": 1}
+    log = place.bundle / "run/logs/1.1.log"
+    assert err == f"hcrc: error: a[1]: bad-data (65): a[1] was told to fail (log: {log})\n"
+    assert "run again to go on" in out
+    assert place.leftovers() == []
+    place.order("a[1]")
+    place.run("-j", "2")
+    assert place.tries() == {"a[1]": 1, "b[0]": 1, "b[1]": 1, "m": 1}
+    assert place.texts() == TEXTS
+
+
+def test_a_full_disk_is_tried_again_twice(place: Workplace) -> None:
+    place.order("b[1]", code=[1, 69, 0])
+    out, _ = place.run("-j", "2")
+    assert place.tries() == ALL | {"b[1]": 3}
+    assert "out.txt: No space left on device; in" in out
+    assert "b  2 run in" in out
+    place.order("m", code=[1])
+    _, err = place.run("--force", "-j", "2", code=1)
+    assert place.tries()["m"] == 3
+    assert "m: storage (69):" in err
+    ends = [line for line in place.journal() if line["event"] == "end" and line["job"] == 3]
+    assert [line["code"] for line in ends] == [0, 69, 69, 69]
+    assert [line["attempt"] for line in ends] == [1, 1, 2, 3]
+
+
+def test_a_forced_retry_makes_each_cell_once(place: Workplace) -> None:
+    place.run("-j", "2")
+    place.tries()
+    place.order("b[1]", code=[69, 0])
+    place.run("--from", "b")
+    assert place.tries() == {"b[0]": 1, "b[1]": 2, "m": 1}
+
+
+def test_a_job_killed_by_a_signal_is_told(place: Workplace) -> None:
+    place.order("a[0]", code=[-9])
+    _, err = place.run("-j", "1", code=1)
+    assert "a[0]: killed by SIGKILL, out of memory?: it said nothing (log:" in err
+
+
+def test_success_without_a_result_is_a_failure(place: Workplace) -> None:
+    place.order("a[0]", hollow=True)
+    _, err = place.run("-j", "1", code=1)
+    assert "a[0]: done without result: a[0] has no valid result: no result yet (log:" in err
+
+
+def test_no_more_jobs_at_a_time_than_cores(place: Workplace) -> None:
+    for cell in ("a[0]", "a[1]"):
+        place.order(cell, sleep=[0.2])
+    place.run("-j", "1")
+    events = [line["event"] for line in place.journal()]
+    assert events == ["run", *(["start", "end"] * 4)]
+
+
+def test_a_job_that_can_never_run_is_refused(place: Workplace) -> None:
+    place.execution = {"a[0]": {"cpus": 3}, "m": {"memory_mb": 999}}
+    place.write()
+    _, err = place.run("-j", "2", "--memory", "500", code=1)
+    assert "a asks for 3 cores and the run has 2: give -j 3" in err
+    assert "m asks for 999 MB of memory and the run has 500: give --memory 999" in err
+    assert place.tries() == {}
+    place.run("-j", "3", "--memory", "999")
+
+
+def test_each_job_gets_its_own_gpu(place: Workplace) -> None:
+    place.execution = {name: {"gpus": 1, "cpus": 2} for name in ("a[0]", "a[1]", "m")}
+    place.write()
+    for cell in ("a[0]", "a[1]"):
+        place.order(cell, sleep=[1.0])
+    place.run("-j", "4", CUDA_VISIBLE_DEVICES="GPU-x,3")
+    seen = [load_result(place.output(c) / "result.json").data["env"] for c in ("a[0]", "a[1]")]
+    assert {env["CUDA_VISIBLE_DEVICES"] for env in seen} == {"GPU-x", "3"}
+    assert {env["OMP_NUM_THREADS"] for env in seen} == {"2"}
+    hidden = load_result(place.output("b[0]") / "result.json").data["env"]
+    assert hidden["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_without_gpu_the_network_runs_on_the_cpu(place: Workplace) -> None:
+    place.execution = {"m": {"gpus": 1}}
+    place.write()
+    out, _ = place.run("-j", "2", CUDA_VISIBLE_DEVICES="")
+    assert "note: m asks for 1 GPU: runs on the CPU" in out
+    _, err = place.run("--force", "--device", "cuda", code=1, CUDA_VISIBLE_DEVICES="")
+    assert "is to run on cuda and there is no GPU" in err
+    _, err = place.run("--force", "--device", "cuda:1", code=1, CUDA_VISIBLE_DEVICES="0")
+    assert "--device cuda:1: this machine has 1 GPU" in err
+
+
+def test_a_second_runner_is_refused(place: Workplace) -> None:
+    place.order("a[0]", sleep=[PATIENCE_S])
+    with place.start("-j", "1") as first:
+        wait_for((place.orders / "a[0].started").exists)
+        _, err = place.run(code=1)
+        holder = f"process {first.pid} on "
+        assert err.startswith(f"hcrc: error: {place.bundle / 'run'}: {holder}")
+        assert len(err.splitlines()) == 1
+        other = place.bundle.rename(place.home / "other")
+        place.bundle.mkdir()
+        place.write()
+        _, err = place.run("--only", "a", code=1)
+        assert f"{place.home / 'out/a'}: {holder}" in err
+        place.run("--dry-run")
+        assert other.exists()
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_run_and_the_next_goes_on(
+    place: Workplace, number: signal.Signals, code: int
+) -> None:
+    place.order("a[1]", sleep=[PATIENCE_S, 0])
+    with place.start("-j", "1") as process:
+        wait_for((place.orders / "a[1].started").exists)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code, out + err
+    assert f"stopped by {number.name}: 3 jobs are not done: run again to go on" in out
+    assert list(place.output("a[1]").glob("try-*")) == []
+    assert place.journal()[-1]["code"] == 75
+    place.run("-j", "2")
+    assert place.tries() == ALL | {"a[1]": 2}
+    assert place.texts() == TEXTS
+
+
+def test_a_second_ctrl_c_kills(place: Workplace) -> None:
+    place.order("a[0]", sleep=[PATIENCE_S], stubborn=True)
+    with place.start("-j", "1") as process:
+        assert process.stdout is not None
+        wait_for((place.orders / "a[0].started").exists)
+        process.send_signal(signal.SIGINT)
+        while "once more to kill" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert place.journal()[-1]["code"] == -signal.SIGKILL
+
+
+def test_a_job_that_does_not_stop_is_killed_in_the_end(place: Workplace) -> None:
+    place.order("a[0]", sleep=[PATIENCE_S], stubborn=True)
+    with place.start("-j", "1", FAKE_GRACE="0.2") as process:
+        wait_for((place.orders / "a[0].started").exists)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143
+
+
+def pids(place: Workplace) -> set[int]:
+    paths = place.orders.glob("*.tries")
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return {int(line.split()[0]) for line in lines}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_run_killed_at_any_instant_is_gone_on_with(place: Workplace, seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311
+    for cell in TEXTS:
+        place.order(cell, sleep=[draw.choice([0, 0.05, 0.2])], stubborn=True)
+    for _ in range(2):
+        with place.start("-j", "2") as process:
+            time.sleep(draw.uniform(0.1, 1.2))
+            process.kill()
+            process.communicate(timeout=PATIENCE_S)
+        wait_for(lambda: not any(is_alive(pid) for pid in pids(place)))
+    out, _ = place.run("-j", "2")
+    assert place.texts() == TEXTS, out
+    assert place.leftovers() == []
+    assert place.run()[0].startswith("nothing to do")
+
+
+def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
+    plan = place.bundle / "plan.json"
+    whole = plan.read_text()
+    for text in ("", "[]", "null", '{"hcrc": 2}', whole.replace('"jobs": 4', '"jobs": 5')):
+        plan.write_text(text)
+        _, err = place.run(code=1)
+        assert err.startswith(f"hcrc: error: {plan}: ")
+        assert len(err.splitlines()) == 1
+    plan.write_text(whole)
+    (place.bundle / "jobs.jsonl").write_text("{}\n" * 4)
+    _, err = place.run(code=1)
+    assert "is not a job of hcrc 1" in err
+    plan.unlink()
+    _, err = place.run(code=1)
+    assert err.endswith("not a bundle\n")
+
+
+def todo(number: int, *needs: int, gpus: int = 0, device: str = "auto") -> Todo:
+    return Todo(number, "train", 1, needs, Request(1, 1, gpus), device)
+
+
+def test_a_hundred_thousand_jobs_are_ordered_quickly() -> None:
+    count = 100_000
+    todos = {number: todo(number) for number in range(count)}
+    todos[count] = todo(count, *range(count))
+    order = Order(todos, {number: job.request for number, job in todos.items()})
+    began = time.monotonic()
+    for number in range(count + 1):
+        assert order.take(lambda _: True) == number
+        order.finish(number)
+    assert order.take(lambda _: True) is None
+    assert time.monotonic() - began < 10
+
+
+def test_a_job_that_fits_goes_before_one_that_does_not() -> None:
+    todos = {0: todo(0), 1: todo(1)}
+    order = Order(todos, {0: Request(4, 1, 0), 1: Request(1, 1, 0)})
+    pool = Pool(2, 10, ())
+    assert order.take(pool.fits) == 1
+    assert order.take(pool.fits) is None
+
+
+def test_a_share_is_given_back() -> None:
+    pool = Pool(2, 10, ("0", "1"))
+    share = pool.take(Request(2, 10, 2))
+    assert share.gpus == ("0", "1")
+    assert not pool.fits(Request(1, 1, 0))
+    pool.give_back(share)
+    assert pool.fits(Request(2, 10, 2))
+
+
+def test_gpus_are_clamped_to_what_there_is() -> None:
+    capacity = Capacity(4, 100, ("0",))
+    given, notes = fit_requests([todo(0, gpus=2), todo(1, device="cuda")], capacity, None)
+    assert [request.gpus for request in given.values()] == [1, 1]
+    assert notes == ["train asks for 2 GPUs: runs on 1 GPU"]
+    assert fit_requests([todo(0, gpus=2)], capacity, "cpu") == ({0: Request(1, 1, 0)}, [])
+    assert pick_gpus(("a", "b"), "cuda:1") == ("b",)
+    with pytest.raises(CapacityError):
+        pick_gpus(("a",), "cuda:1")
+
+
+def test_the_gpus_of_a_machine() -> None:
+    listing = (
+        "GPU 0: NVIDIA H100 (UUID: GPU-aa)\n"
+        "GPU 1: NVIDIA H100 (UUID: GPU-bb)\n"
+        "  MIG 1g.10gb Device 0: (UUID: MIG-1)\n"
+        "  MIG 1g.10gb Device 1: (UUID: MIG-2)\n"
+    )
+    assert parse_gpus(listing) == ("GPU-aa", "MIG-1", "MIG-2")
+    assert list_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
+    assert list_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
