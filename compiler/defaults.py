@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import copy
-import functools
-import json
-from importlib import resources
 from typing import Any, Final
+
+from .schema import load_schemas
 
 Json = Any
 WORKFLOW: Final = "workflow.schema.json"
-
-
-@functools.cache
-def load_schema(name: str) -> Json:
-    """One of the schemas in ``schemas/``, by file name. The value is shared: do not change it."""
-    return json.loads(resources.files("hcrc.schemas").joinpath(name).read_text("utf-8"))
 
 
 def resolve_reference(schema: Json, file: str) -> tuple[Json, str]:
@@ -23,7 +16,7 @@ def resolve_reference(schema: Json, file: str) -> tuple[Json, str]:
     while "$ref" in schema:
         name, _, path = schema["$ref"].partition("#")
         file = name or file
-        target = load_schema(file)
+        target = load_schemas()[file]
         for step in filter(None, path.split("/")):
             target = target[step]
         schema = target | {key: value for key, value in schema.items() if key != "$ref"}
@@ -32,12 +25,12 @@ def resolve_reference(schema: Json, file: str) -> tuple[Json, str]:
 
 def task_schema(kind: str) -> Json:
     """The schema of a kind of task, and with it the keys such a task may have."""
-    return load_schema(WORKFLOW)["$defs"][kind]
+    return load_schemas()[WORKFLOW]["$defs"][kind]
 
 
 def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
     """A copy of a plain value in which every absent key with a default has it, at all depths."""
-    schema, file = resolve_reference(load_schema(file) if schema is None else schema, file)
+    schema, file = resolve_reference(load_schemas()[file] if schema is None else schema, file)
     if isinstance(value, list) and "items" in schema:
         return [fill_defaults(item, file, schema["items"]) for item in value]
     if not isinstance(value, dict) or "properties" not in schema:

@@ -298,7 +298,7 @@ class TaskBody:
                 self._error("bad-template", message, naming, f"allowed: {allowed}")
 
     def _output(self, node: MappingNode, point: Mapping[str, AxisValue]) -> str:
-        """The cell's absolute folder: what ``output`` says, then a folder for each axis it omits."""
+        """The cell's absolute folder: what ``output`` says, then one for each axis it omits."""
         written = self.node.get("output")
         named: set[str] = set()
         text = f"{self.expansion.workflow.name}/{self.task.name}"

@@ -6,13 +6,13 @@ decides the results or only how they are made; ``x-version`` is the version of w
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final
+
+from .schema import load_schemas
 
 Json = Any
 AxisValue = int | float | str | bool
@@ -152,7 +152,5 @@ def _resolve(value: Json, schema: Json) -> Json:
     return schema
 
 
-@functools.cache
 def _job_schema() -> Json:
-    text = resources.files("hcrc.schemas").joinpath("job.schema.json").read_text("utf-8")
-    return json.loads(text)
+    return load_schemas()["job.schema.json"]

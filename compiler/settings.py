@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .defaults import fill_defaults, load_schema
+from .defaults import fill_defaults
 from .definitions import merge_nodes
 from .diagnostics import Diagnostic, suggest
 from .nodes import Entry, Node, Scalar, to_plain
@@ -12,7 +12,7 @@ from .nodes import Mapping as MappingNode
 from .parameters import Binding
 from .parse import parse
 from .plan import Json
-from .schema import validate
+from .schema import load_schemas, validate
 from .template import substitute
 
 SCHEMA = "settings.schema.json"
@@ -21,7 +21,7 @@ SCHEMA = "settings.schema.json"
 def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], list[Diagnostic]]:
     """Settings of the command line, ``(name, mapping text)``, each as a mapping of its name."""
     nodes, diagnostics = [], []
-    known = load_schema(SCHEMA)["properties"]
+    known = load_schemas()[SCHEMA]["properties"]
     for name, text in given:
         if name not in known:
             help = suggest(name, known)
@@ -50,7 +50,7 @@ def effective_settings(
         if isinstance(layer, MappingNode):
             joined = merge_nodes(merged, layer) if merged else layer
             merged = joined if isinstance(joined, MappingNode) else merged
-    empty: dict[str, Json] = {name: {} for name in load_schema(SCHEMA)["properties"]}
+    empty: dict[str, Json] = {name: {} for name in load_schemas()[SCHEMA]["properties"]}
     if merged is None:
         return fill_defaults(empty, SCHEMA), [], set()
     done = substitute(merged, bindings)
@@ -63,7 +63,7 @@ def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:
     """Settings that no task of these kinds listens to."""
     if not isinstance(node, MappingNode):
         return []
-    known = load_schema(SCHEMA)["properties"]
+    known = load_schemas()[SCHEMA]["properties"]
     return [
         Diagnostic(
             "unused-setting",

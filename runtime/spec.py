@@ -253,14 +253,14 @@ def _with_raw(cell: Json, task: str, index: int) -> dict[str, Json]:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: typing.Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
 def _read(kind: type[T], value: Json, where: str, spec: type[Spec] | None = None) -> T:
     if not isinstance(value, dict):
         raise SpecError(f"{where or 'job'}: expected a mapping, got {_name(value)}")
-    hints = _hints(kind)
+    hints = _hints(typing.cast(typing.Hashable, kind))
     dot = f"{where}." if where else ""
     for key in value.keys() - hints.keys():
         raise SpecError(f"{dot}{key}: unknown key; known: {', '.join(hints)}")
