@@ -257,6 +257,10 @@ class _Composer:
     def scalar(self, event: Any) -> Scalar:
         """Return a scalar with the value that the core schema gives it."""
         text, span = event.value, self.span(event)
+        if not text and not event.style:
+            span = Span(
+                self.source, *self.last, *self.last
+            )  # libyaml and PyYAML place it otherwise
         self.last = (span.end_line, span.end_column)
         unusable = _UNUSABLE.search(text)
         if unusable:
@@ -338,10 +342,10 @@ def _skip_properties(
 ) -> tuple[int, int]:
     """Return where a node's content starts, behind its anchor and tag."""
     while (line, column) < end:
-        rest = source.lines[line - 1][column - 1 :]
-        skipped = _PROPERTIES.match(rest)
-        column += skipped.end() if skipped else 0
-        if skipped is None or skipped.end() < len(rest):
+        text = source.lines[line - 1]
+        skipped = _PROPERTIES.match(text, column - 1)
+        column = skipped.end() + 1 if skipped else column
+        if column <= len(text):
             break
         line, column = line + 1, 1
     return min((line, column), end)

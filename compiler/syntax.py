@@ -63,6 +63,7 @@ _WORDING: Final[tuple[tuple[str, bool, str, str | None], ...]] = (
         "this does not fit into the mapping that it stands in",
         "check the indentation and the quotes",
     ),
+    (r"but found '<stream end>'", False, "the text ends where a value should stand", None),
     (r"expected the node content, but found '(.+)'", False, r'expected a value, found "\1"', None),
     (
         r"expected '<document start>'",

@@ -1,0 +1,466 @@
+"""Parsing: values, places, what is refused, and that no text makes it raise."""
+
+import math
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hcrc.compiler import parse as parse_module
+from hcrc.compiler.diagnostics import CODES, Source, render_text
+from hcrc.compiler.parse import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    locate,
+    locate_key,
+    parse,
+    read_document,
+    span_within,
+    to_plain,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+WORKFLOW = """\
+hcrc: 1
+name: SvB
+parameters:                       # typed
+  user:   {type: string, default: "{env:USER}", help: user name}
+  norm:   {type: number, default: 6, help: "total: ZZ, ZH"}
+  offset: {type: range, default: '0-2 4-6 8'}
+include: [hcr/datasets.yml, hcr/svb.yml]
+tasks:
+  train:
+    task: train
+    kfolds: 3
+    classifier: &svb HCR.SvB
+    datasets:
+    - {use: HCR, norm: "{norm}"}
+    - *svb
+    note: |
+      two
+      lines
+
+    long: a plain text
+      over two lines
+settings:
+  torch.DataLoader: {batch_eval: 1e5, empty: }
+"""
+
+
+def good(text: str) -> Node:
+    document, diagnostics = parse(text, "w.yml")
+    assert diagnostics == []
+    assert document.root is not None
+    return document.root
+
+
+def errors(text: str) -> list[str]:
+    """Return `line:column code message [help]` for each diagnostic."""
+    _, diagnostics = parse(text, "w.yml")
+    return [
+        f"{d.span.line}:{d.span.column} {d.code}: {d.message}" + (f" [{d.help}]" if d.help else "")
+        for d in diagnostics
+        if d.span
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("Off", "Off"),
+        ("y", "y"),
+        ("true", True),
+        ("True", True),
+        ("TRUE", True),
+        ("tRUE", "tRUE"),
+        ("false", False),
+        ("null", None),
+        ("~", None),
+        ("Null", None),
+        ("nULL", "nULL"),
+        ("12:30:00", "12:30:00"),
+        ("2024-01-01", "2024-01-01"),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("0b11", "0b11"),
+        ("+3", 3),
+        ("-3", -3),
+        ("1_000", "1_000"),
+        ("1e3", 1000.0),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("1.5E-3", 0.0015),
+        ("e3", "e3"),
+        (".", "."),
+        ("1.2.3", "1.2.3"),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        ("inf", "inf"),
+        ("nan", "nan"),
+        ("=", "="),
+        ("'5'", "5"),
+        ('"true"', "true"),
+        ('""', ""),
+    ],
+)
+def test_scalars_follow_the_core_schema(text: str, value: object) -> None:
+    node = good(f"a: {text}")
+    assert isinstance(node, Mapping)
+    scalar = node.get("a")
+    assert isinstance(scalar, Scalar)
+    assert type(scalar.value) is type(value)
+    assert scalar.value == value
+    assert scalar.quoted == (text[0] in "\"'")
+    assert scalar.text == text.strip("\"'")
+
+
+def test_not_a_number() -> None:
+    node = locate(good("[.nan]"), [0])
+    assert isinstance(node, Scalar)
+    assert isinstance(node.value, float)
+    assert math.isnan(node.value)
+
+
+def test_a_workflow_as_plain_values() -> None:
+    assert to_plain(good(WORKFLOW)) == {
+        "hcrc": 1,
+        "name": "SvB",
+        "parameters": {
+            "user": {"type": "string", "default": "{env:USER}", "help": "user name"},
+            "norm": {"type": "number", "default": 6, "help": "total: ZZ, ZH"},
+            "offset": {"type": "range", "default": "0-2 4-6 8"},
+        },
+        "include": ["hcr/datasets.yml", "hcr/svb.yml"],
+        "tasks": {
+            "train": {
+                "task": "train",
+                "kfolds": 3,
+                "classifier": "HCR.SvB",
+                "datasets": [{"use": "HCR", "norm": "{norm}"}, "HCR.SvB"],
+                "note": "two\nlines\n",
+                "long": "a plain text over two lines",
+            }
+        },
+        "settings": {"torch.DataLoader": {"batch_eval": 100000.0, "empty": None}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ([], (1, 1, 23, 47)),
+        (["name"], (2, 7, 2, 10)),
+        (["parameters"], (4, 3, 6, 46)),
+        (["parameters", "user"], (4, 11, 4, 65)),
+        (["parameters", "user", "default"], (4, 35, 4, 47)),
+        (["include"], (7, 10, 7, 41)),
+        (["include", 1], (7, 29, 7, 40)),
+        (["tasks", "train", "classifier"], (12, 22, 12, 29)),
+        (["tasks", "train", "datasets"], (14, 5, 15, 11)),
+        (["tasks", "train", "datasets", 1], (12, 22, 12, 29)),
+        (["tasks", "train", "note"], (16, 11, 18, 12)),
+        (["tasks", "train", "long"], (20, 11, 21, 21)),
+        (["tasks"], (9, 3, 21, 21)),
+        (["settings", "torch.DataLoader", "empty"], (23, 44, 23, 44)),
+    ],
+)
+def test_every_node_keeps_its_place(path: list[str | int], place: tuple[int, ...]) -> None:
+    span = locate(good(WORKFLOW), path).span
+    assert (span.line, span.column, span.end_line, span.end_column) == place
+
+
+def test_keys_keep_their_place_and_text() -> None:
+    root = good("{1: x, true: y, 'q': z, 2024-01-01: t}")
+    assert to_plain(root) == {"1": "x", "true": "y", "q": "z", "2024-01-01": "t"}
+    key = locate_key(root, ["q"])
+    assert key is not None
+    assert (key.text, key.quoted, key.span.column) == ("q", True, 17)
+    assert locate_key(root, []) is None
+    assert locate_key(good("[a]"), [0]) is None
+
+
+def test_locate_refuses_what_is_not_there() -> None:
+    with pytest.raises(KeyError):
+        locate(good("a: 1"), ["a", "b"])
+
+
+def test_an_alias_says_where_it_is_used() -> None:
+    node = locate(good(WORKFLOW), ["tasks", "train", "datasets", 1])
+    ((message, span),) = node.notes
+    assert message == "used as *svb"
+    assert span is not None
+    assert (span.line, span.column) == (15, 7)
+
+
+@pytest.mark.parametrize("prefix", ["&a", "&a  ", "&a # note\n  ", "&a\n  # note\n\n  "])
+def test_an_anchor_is_no_part_of_the_value(prefix: str) -> None:
+    node = locate(good(f"k: {prefix} value"), ["k"])
+    assert node.span.source.lines[node.span.line - 1][node.span.column - 1 :] == "value"
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "place"),
+    [
+        ("k: abc", 1, 2, (1, 5, 6)),
+        ("k: 'abc'", 1, 2, (1, 6, 7)),
+        ('k: "a\\tbc {x}"', 5, 8, (1, 11, 14)),
+        ('k: "\\t{x} {x}"', 5, 8, (1, 11, 14)),
+        ("k: |\n  one {x}\n  two {x}\n", 12, 15, (3, 7, 10)),
+        ("k: one\n  {x}\n", 4, 7, (2, 3, 6)),
+        ('k: "\\x41"', 0, 1, (1, 4, 10)),
+        ("k: 'abc'", 0, 0, (1, 5, 5)),
+    ],
+)
+def test_places_within_a_scalar(text: str, start: int, end: int, place: tuple[int, ...]) -> None:
+    node = locate(good(text), ["k"])
+    assert isinstance(node, Scalar)
+    span = span_within(node, start, end)
+    assert (span.line, span.column, span.end_column) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a: 1\na: 2\nb: {c: 1, c: 2}\n<<: {b: 1}\n? [1]\n: 2\nd: !!str 5\n",
+            [
+                '2:1 duplicate-key: key "a" is written twice',
+                '3:11 duplicate-key: key "c" is written twice',
+                "4:1 syntax: the merge key << is not part of the language "
+                "[write the keys out; definitions can share theirs with include and use]",
+                "5:3 syntax: a list or mapping cannot be a key",
+                "7:4 syntax: tags such as !!str are not part of the language "
+                "[quote a value to make it a string]",
+            ],
+        ),
+        (
+            "a: 1\na: 1\nb: [\n",
+            [
+                '2:1 duplicate-key: key "a" is written twice',
+                "4:1 syntax: the text ends where a value should stand",
+            ],
+        ),
+        ("a: !x {c: 1}", ["1:4 syntax: tags such as !!str are not part of the language "
+                          "[quote a value to make it a string]"]),
+        ("a: 1\n---\nb: 2", ["2:1 syntax: a second document "
+                            "[one file holds one document: remove the ---]"]),
+        ("", ["1:1 syntax: there is nothing in this text"]),
+        ("# only this\n", ["1:1 syntax: there is nothing in this text"]),
+        ("---\n...\n", ["1:1 syntax: there is nothing in this text"]),
+        ("a: 1\n\tb: 2\n", ["2:1 syntax: a tab cannot indent [use spaces]"]),
+        ("a: \x01", ["1:4 syntax: the character U+0001 cannot stand in a YAML text"]),
+        ("a:\r\n  \x7f", ["2:3 syntax: the character U+007F cannot stand in a YAML text"]),
+        ("a: \ud800", ["1:4 syntax: the character U+D800 cannot stand in a YAML text"]),
+        ("a: \u2028", ["1:4 syntax: the character U+2028 cannot stand in a YAML text"]),
+        ("a: \ufeffb", ["1:4 syntax: the character U+FEFF cannot stand in a YAML text"]),
+        ('a: "\\0"', ["1:4 syntax: no value can hold the character U+0000"]),
+        ('a: "\\e"', ["1:4 syntax: no value can hold the character U+001B"]),
+        ('a: "\\ud800"', ["1:7 syntax: found invalid Unicode character escape code"]),
+        ("a: " + "9" * 2000, ["1:4 bad-value: a number of 2000 characters "
+                              "[quote it to make it a string]"]),
+        ("a: {x}/y", ["1:7 syntax: this does not fit into the mapping that it stands in "
+                      '[a value that starts with a placeholder needs quotes: "{name}/…"]']),
+        ("a: 'x\nb: 1\n", ["1:4 syntax: this quote is never closed"]),
+        ("a: {b: 1\n", ['1:4 syntax: "{" is never closed']),
+        ("a: b: c", ['1:5 syntax: ":" cannot stand here '
+                     '[quote a text that holds ": ", or check the indentation]']),
+        ("a: @x", ['1:4 syntax: a value cannot start with "@" without quotes [quote the value]']),
+        ('a: "\\q"', ['1:6 syntax: "\\q" is no escape of a double-quoted string '
+                      '[use single quotes, or write "\\\\" for a backslash]']),
+        ("- a\nb: 1\n", ["2:1 syntax: this does not fit into the list that it stands in "
+                         '[check the indentation; entries start with "- "]']),
+        ("a: - b", ['1:4 syntax: a list entry "- " cannot stand here [start the list on a line of '
+                    "its own, and check the indentation]"]),
+        ("a: [b: c: d]", ['1:9 syntax: expected "," or "]" '
+                          "[quote a text that holds brackets, braces or commas]"]),
+        ("a: ]", ['1:4 syntax: expected a value, found "]"']),
+        ('"a" b', ["1:5 syntax: this does not belong to the value before it "
+                   "[check the indentation and the quotes]"]),
+        ("a: *x", ['1:4 syntax: no anchor "&x" stands before this alias']),
+        ("a: &x [*x]", ['1:8 syntax: "*x" stands inside of what it repeats']),
+        ("[" * 100_000, ["1:65 syntax: values are nested more than 64 deep"]),
+        ("%YAML 2.0\n---\na: 1", ["1:1 syntax: found incompatible YAML document "
+                                  "(version 1.* is required)"]),
+    ],
+)  # fmt: skip
+def test_errors(text: str, expected: list[str]) -> None:
+    assert errors(text) == expected
+
+
+def test_a_duplicate_shows_both_places_and_the_first_counts() -> None:
+    document, (found,) = parse("a: 1\na: 2\n", "w.yml")
+    assert document.root is not None
+    assert to_plain(document.root) == {"a": 1}
+    assert render_text([found]) == (
+        'w.yml:2:1: error[duplicate-key]: key "a" is written twice\n'
+        "  |\n2 | a: 2\n  | ^\n  = note: first here (w.yml:1)\n"
+    )
+
+
+def test_an_error_in_a_list_says_where_it_begins() -> None:
+    _, (found,) = parse("a: [1,\n 2\nb: 3\n", "w.yml")
+    assert render_text([found]) == (
+        'w.yml:3:2: error[syntax]: expected "," or "]"\n'
+        "  |\n3 | b: 3\n  |  ^\n"
+        "  = note: the list begins here (w.yml:1)\n"
+        "  = help: quote a text that holds brackets, braces or commas\n"
+    )
+
+
+def test_aliases_cannot_multiply_without_bound() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
+    )
+    start = time.process_time()
+    assert errors(bomb) == ["5:45 syntax: aliases expand to more than 100000 values"]
+    assert time.process_time() - start < 2
+
+
+def test_aliases_cannot_nest_without_bound() -> None:
+    tower = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 100))
+    assert errors(tower) == ["64:12 syntax: values are nested more than 64 deep"]
+    ladder = "a0: &a0 [x]\n" + "".join(f"b{i}: *a0\n" for i in range(100))
+    assert len(to_plain(good(ladder))) == 101
+
+
+@pytest.mark.parametrize("text", ["\ufeffa: 1\nb: 2\n", "a: 1\r\nb: 2\r\n", "a: 1\rb: 2\r"])
+def test_byte_order_mark_and_line_breaks(text: str) -> None:
+    root = good(text)
+    assert to_plain(root) == {"a": 1, "b": 2}
+    span = locate(root, ["b"]).span
+    assert (span.line, span.column, span.source.lines[:2]) == (2, 4, ("a: 1", "b: 2"))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yml"
+    latin.write_bytes(b"a: 1\nb: \xe9\n")
+    utf16 = tmp_path / "utf16.yml"
+    utf16.write_bytes("a: 1".encode("utf-16"))
+    closed = tmp_path / "closed.yml"
+    closed.write_text("a: 1")
+    closed.chmod(0)
+    problems = [
+        (latin, "it is not UTF-8 text: byte 0xe9 in line 2"),
+        (utf16, "it is not UTF-8 text: byte 0xff in line 1"),
+        (tmp_path / "none.yml", "No such file or directory"),
+        (tmp_path, "it is a folder"),
+        (Path("nul\0.yml"), "embedded null byte"),
+    ]
+    if os.geteuid() != 0:
+        problems.append((closed, "Permission denied"))
+    for path, problem in problems:
+        document, (found,) = read_document(path, "shown.yml")
+        assert document.root is None
+        assert (found.code, found.span) == ("unreadable-file", None)
+        assert found.message == f'cannot read "shown.yml": {problem}'
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.yml"
+    path.write_text("a: 1")
+    monkeypatch.setattr(parse_module, "_MAX_BYTES", 3)
+    _, (found,) = read_document(path, "w.yml")
+    assert found.message == 'cannot read "w.yml": it is larger than 0 MiB'
+
+
+def test_a_file_is_parsed_under_its_shown_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.yml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1")
+    document, diagnostics = read_document(path, "shown.yml")
+    assert diagnostics == []
+    assert document.root is not None
+    assert to_plain(document.root) == {"a": 1}
+    assert document.root.span.file == "shown.yml"
+
+
+def test_nodes_are_replaced_and_looked_up() -> None:
+    root = good("a: 1\nb: [2]")
+    assert isinstance(root, Mapping)
+    assert isinstance(root.get("b"), Sequence)
+    assert root.get("c") is None
+    less = root.replace({"b": root.entries["b"]})
+    assert to_plain(less) == {"b": [2]}
+    assert less.span == root.span
+    assert [key for key, _ in root.items()] == ["a", "b"]
+
+
+def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not yaml.__with_libyaml__:
+        pytest.skip("PyYAML is without libyaml here")
+    more = "x: &a  'q''s'\ny: >-\n  folded\n  text\n\n# note\nz: [a, {b: c}, \"d\\n\"]\nw:\n"
+    texts = [
+        WORKFLOW,
+        more,
+        "a: [1, 2",
+        "a: @",
+        "'x'",
+        "- a\n- - b\n  - c\n",
+        "a: 日本 # 日\nb: 😀",
+    ]
+    fast = [parse(text, "w.yml") for text in texts]
+    monkeypatch.delattr(yaml, "CLoader")
+    assert [parse(text, "w.yml") for text in texts] == fast
+
+
+def test_ten_thousand_lines_take_less_than_two_seconds() -> None:
+    lines = (f"  sample{i}: {{use: HCR.Signal, norm: {i}, label: ZZ}}\n" for i in range(10_000))
+    text = "datasets:\n" + "".join(lines)
+    start = time.process_time()
+    root = good(text)
+    assert time.process_time() - start < 2
+    assert len(to_plain(root)["datasets"]) == 10_000
+
+
+def check_never_raises(text: str) -> None:
+    document, diagnostics = parse(text, "w.yml")
+    assert document.root is not None or diagnostics
+    assert all(d.code in CODES and d.span and "\n" not in d.message for d in diagnostics)
+    for found in diagnostics:
+        assert found.span is not None
+        assert 1 <= found.span.line <= len(document.source.lines)
+    render_text(diagnostics).encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.characters(codec=None), max_size=60))
+def test_random_text_never_raises(text: str) -> None:
+    check_never_raises(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab01:-[]{},&*!|>'\"%@`#?~<.\\ux \t\n\r", max_size=60))
+def test_random_punctuation_never_raises(text: str) -> None:
+    check_never_raises(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, len(WORKFLOW)),
+    st.integers(0, 8),
+    st.text(alphabet="ab1:-[]{},&*!|>'\"%@#?\\ \t\n\0\ud800é日", max_size=4),
+)
+def test_random_edits_of_a_workflow_never_raise(at: int, cut: int, new: str) -> None:
+    check_never_raises(WORKFLOW[:at] + new + WORKFLOW[at + cut :])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, len(WORKFLOW)),
+    st.integers(0, 8),
+    st.text(alphabet="ab1:-[]{},&*!|>'\"#\\ \né日", max_size=4),
+)
+def test_where_both_parsers_read_a_text_they_read_the_same(at: int, cut: int, new: str) -> None:
+    loader = getattr(yaml, "CLoader", yaml.SafeLoader)
+    source = Source("w.yml", WORKFLOW[:at] + new + WORKFLOW[at + cut :])
+    fast, fast_errors = parse_module._compose(source, loader)
+    slow, slow_errors = parse_module._compose(source, yaml.SafeLoader)
+    if not fast_errors and not slow_errors:
+        assert fast == slow

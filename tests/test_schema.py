@@ -1,0 +1,409 @@
+"""Violations of schemas as diagnostics, and the shipped schemas themselves."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hcrc.compiler.diagnostics import CODES, render_text, sort_diagnostics
+from hcrc.compiler.parse import Node, parse
+from hcrc.compiler.schema import PLACEHOLDER, load_schemas, validate, without_placeholders
+from hcrc.compiler.template import Binding, substitute
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+COUNT = {"type": ["integer", "string"], "minimum": 1, "maximum": 9, "pattern": PLACEHOLDER}
+COMMON = {
+    "$id": "common.schema.json",
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$defs": {
+        "placeholder": {"type": "string", "pattern": PLACEHOLDER},
+        "count": COUNT,
+        "name": {"type": "string", "pattern": "^[a-z]+$", "description": "small letters"},
+    },
+}
+TEST = {
+    "$id": "test.schema.json",
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "a test",
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "task": {"$ref": "#/$defs/task"},
+        "kfolds": {"$ref": "common.schema.json#/$defs/count"},
+        "flag": {"type": ["boolean", "string"], "pattern": PLACEHOLDER},
+        "rate": {
+            "type": ["number", "string"],
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "pattern": PLACEHOLDER,
+        },
+        "even": {"type": ["integer", "string"], "multipleOf": 2, "pattern": PLACEHOLDER},
+        "by": {
+            "anyOf": [
+                {"enum": ["dataset", "label"]},
+                {"$ref": "common.schema.json#/$defs/placeholder"},
+            ]
+        },
+        "three": {
+            "anyOf": [
+                {"enum": ["auto"]},
+                {"type": "integer", "minimum": 2},
+                {"$ref": "common.schema.json#/$defs/placeholder"},
+            ]
+        },
+        "mixed": {
+            "oneOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "title": "a use", "required": ["use"]},
+            ]
+        },
+        "version": {"const": 1},
+        "name": {"$ref": "common.schema.json#/$defs/name"},
+        "names": {"type": "object", "propertyNames": {"$ref": "common.schema.json#/$defs/name"}},
+        "short": {"type": "string", "minLength": 2, "maxLength": 3},
+        "list": {
+            "type": ["array", "string"],
+            "minItems": 2,
+            "maxItems": 3,
+            "uniqueItems": True,
+            "pattern": PLACEHOLDER,
+        },
+        "some": {"type": "object", "minProperties": 1, "maxProperties": 2},
+        "memory": {
+            "type": ["string", "integer"],
+            "pattern": "^([0-9]+ GB|\\{[A-Za-z_]\\w*\\})$",
+            "description": "with its unit",
+        },
+        "text": {"type": "string"},
+        "optional": {"type": ["string", "null"]},
+        "deep": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
+    },
+    "$defs": {
+        "task": {
+            "title": "a task",
+            "type": "object",
+            "required": ["task"],
+            "properties": {"task": {"enum": ["cache", "train"]}},
+            "allOf": [
+                {
+                    "if": {"properties": {"task": {"const": "train"}}, "required": ["task"]},
+                    "then": {
+                        "title": "a train task",
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["task", "classifier", "dataset"],
+                        "properties": {"task": {}, "classifier": {}, "dataset": {}, "kfolds": {}},
+                    },
+                }
+            ],
+        }
+    },
+}
+SCHEMAS = {"common.schema.json": COMMON, "test.schema.json": TEST}
+RULE = "it has to match ^([0-9]+ GB)$"
+
+
+def node(text: str) -> Node:
+    document, _ = parse(text, "w.yml")
+    assert document.root is not None
+    return document.root
+
+
+def errors(text: str, bound: bool = False, schema: str = "test.schema.json") -> list[str]:
+    """Return `line:column code: message [help]` for each violation."""
+    found = validate(node(text), schema, bound=bound, schemas=SCHEMAS)
+    return [
+        f"{d.span.line}:{d.span.column} {d.code}: {d.message}" + (f" [{d.help}]" if d.help else "")
+        for d in sort_diagnostics(found)
+        if d.span
+    ]
+
+
+VALID = [
+    "kfolds: 3",
+    "flag: true",
+    "rate: 0.5",
+    "by: label",
+    "three: auto",
+    "three: 2",
+    "mixed: a",
+    "mixed: {use: a}",
+    "version: 1",
+    "name: abc",
+    "names: {a: 1}",
+    "list: [1, 2]",
+    "memory: 8 GB",
+    "memory: 8",
+    "optional: null",
+    "text: ''",
+    "task: {task: cache, anything: 1}",
+    "task: {task: train, classifier: a, dataset: b}",
+]
+PLACEHOLDERS = [
+    f"{key}: '{{x}}'" for key in ("kfolds", "flag", "rate", "by", "three", "list", "memory")
+]
+
+
+@pytest.mark.parametrize("bound", [False, True])
+@pytest.mark.parametrize("text", VALID)
+def test_valid(text: str, bound: bool) -> None:
+    assert errors(text, bound) == []
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS)
+def test_a_lone_placeholder_is_valid_until_it_is_bound(text: str) -> None:
+    assert errors(text) == []
+    assert len(errors(text, bound=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kflods: 3\nzzz: 1", [
+            '1:1 unknown-key: unknown key "kflods" in a test [did you mean "kfolds"?]',
+            '2:1 unknown-key: unknown key "zzz" in a test [allowed: by, deep, even, flag, kfolds, '
+            "list, memory, mixed, name, names, optional, rate, short, some, task, text, three, "
+            "version]"]),
+        ("task: {task: train}", [
+            '1:8 missing-key: a train task needs "classifier"',
+            '1:8 missing-key: a train task needs "dataset"']),
+        ("task: {task: train, clasifier: 1, dataset: 1}", [
+            '1:21 unknown-key: unknown key "clasifier" in a train task '
+            '[did you mean "classifier"?]']),
+        ("task: {task: tran, foo: 1}", [
+            '1:14 bad-value: "task" cannot be "tran" [did you mean "train"?]']),
+        ("task: {foo: 1}", ['1:8 missing-key: a task needs "task"']),
+        ("task: {}", ['1:7 missing-key: a task needs "task"']),
+        ("task: {task: [train]}", ['1:14 wrong-type: "task" is a list, expected a string']),
+        ("kfolds: '3'", ['1:9 wrong-type: "kfolds" is a string, expected an integer '
+                         "[remove the quotes]"]),
+        ("kfolds: three", ['1:9 wrong-type: "kfolds" is a string, expected an integer']),
+        ("kfolds: 3.0", ['1:9 wrong-type: "kfolds" is a number, expected an integer']),
+        ("kfolds: true", ['1:9 wrong-type: "kfolds" is a boolean, expected an integer']),
+        ("kfolds:", ['1:7 wrong-type: "kfolds" has no value, expected an integer']),
+        ("kfolds: null", ['1:9 wrong-type: "kfolds" is null, expected an integer']),
+        ("kfolds: [3]", ['1:9 wrong-type: "kfolds" is a list, expected an integer']),
+        ("kfolds: {a: 1}", ['1:9 wrong-type: "kfolds" is a mapping, expected an integer']),
+        ("kfolds: {x}", ["1:9 unquoted-placeholder: {x} without quotes is YAML for {x: null} "
+                         '[write "{x}"]']),
+        ("by: {x}", ["1:5 unquoted-placeholder: {x} without quotes is YAML for {x: null} "
+                     '[write "{x}"]']),
+        ("three: {x}", ["1:8 unquoted-placeholder: {x} without quotes is YAML for {x: null} "
+                        '[write "{x}"]']),
+        ("kfolds: '{x:03d}'", ['1:9 wrong-type: "kfolds" is a string, expected an integer '
+                               '[a placeholder stands alone here and without a format: "{name}"]']),
+        ("kfolds: 0", ['1:9 bad-value: "kfolds" is 0, expected at least 1']),
+        ("kfolds: 10", ['1:9 bad-value: "kfolds" is 10, expected at most 9']),
+        ("rate: 0", ['1:7 bad-value: "rate" is 0, expected more than 0']),
+        ("rate: 1e0", ['1:7 bad-value: "rate" is 1e0, expected less than 1']),
+        ("rate: '0.5'", ['1:7 wrong-type: "rate" is a string, expected a number '
+                         "[remove the quotes]"]),
+        ("rate: .nan", ['1:7 bad-value: "rate" is .nan, expected a finite number']),
+        ("names: {a: [.inf]}", [
+            '1:13 bad-value: entry 1 of "a" is .inf, expected a finite number']),
+        ("even: 3", ['1:7 bad-value: "even" is 3, expected a multiple of 2']),
+        ("flag: yes", ['1:7 wrong-type: "flag" is a string, expected true or false '
+                       "[write true or false]"]),
+        ("by: lable", ['1:5 bad-value: "by" cannot be "lable" [did you mean "label"?]']),
+        ("by: 3", ['1:5 wrong-type: "by" is an integer, expected a string [quote it: "3"]']),
+        ("three: 1", ['1:8 bad-value: "three" is 1, expected at least 2']),
+        ("three: aut", ['1:8 bad-value: "three" cannot be "aut" [did you mean "auto"?]']),
+        ("three: 1.5", ['1:8 wrong-type: "three" is a number, expected a string or an integer '
+                        '[quote it: "1.5"]']),
+        ("mixed: 3", ['1:8 wrong-type: "mixed" is an integer, expected a string or a mapping '
+                      '[quote it: "3"]']),
+        ("mixed: {}", ['1:8 missing-key: a use needs "use"']),
+        ("mixed: ''", ['1:8 bad-value: "mixed" is empty']),
+        ("version: 2", ['1:10 bad-value: "version" is 2, expected 1']),
+        ("version: '1'", ['1:10 wrong-type: "version" is a string, expected an integer '
+                          "[remove the quotes]"]),
+        ("name: A", ['1:7 bad-value: "name" cannot be "A" '
+                     "[small letters; it has to match ^[a-z]+$]"]),
+        ("name: 3", ['1:7 wrong-type: "name" is an integer, expected a string [quote it: "3"]']),
+        ("names: {A: 1}", ['1:9 bad-name: "A" cannot be a name here '
+                           "[small letters; it has to match ^[a-z]+$]"]),
+        ("short: a", ['1:8 bad-value: "short" is "a", expected at least this many characters: 2']),
+        ("short: abcd", ['1:8 bad-value: "short" is "abcd", expected at most this many '
+                         "characters: 3"]),
+        ("list: [a]", ['1:7 bad-value: "list" is a list of 1, expected at least 2']),
+        ("list: []", ['1:7 bad-value: "list" is empty']),
+        ("list: [1, 2, 3, 4]", ['1:7 bad-value: "list" is a list of 4, expected at most 3']),
+        ("list: [{a: 1}, {a: 1}]", ['1:16 bad-value: "list" has {"a": 1} twice']),
+        ("list: a", ['1:7 wrong-type: "list" is a string, expected a list [write a list: [a]]']),
+        ("some: {}", ['1:7 bad-value: "some" is empty']),
+        ("some: {a: 1, b: 1, c: 1}", ['1:7 bad-value: "some" is a mapping of 3, '
+                                      "expected at most 2"]),
+        ("memory: 8 TB", [f'1:9 bad-value: "memory" cannot be "8 TB" [with its unit; {RULE}]']),
+        ("memory: []", ['1:9 wrong-type: "memory" is a list, expected a string or an integer']),
+        ("optional: 3", ['1:11 wrong-type: "optional" is an integer, expected a string or null '
+                         '[quote it: "3"]']),
+        ("deep: [[a, 1]]", ['1:12 wrong-type: entry 2 is an integer, expected a string '
+                            '[quote it: "1"]']),
+        ("[]", ["1:1 wrong-type: this text is a list, expected a mapping"]),
+        ("version: 2\nkfolds: 0\nkflods: 3", [
+            '1:10 bad-value: "version" is 2, expected 1',
+            '2:9 bad-value: "kfolds" is 0, expected at least 1',
+            '3:1 unknown-key: unknown key "kflods" in a test [did you mean "kfolds"?]']),
+    ],
+)  # fmt: skip
+def test_errors(text: str, expected: list[str]) -> None:
+    assert errors(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kfolds: '{x}'", '1:9 wrong-type: "kfolds" is a string, expected an integer '
+                          '[a placeholder stands alone here and without a format: "{name}"]'),
+        ("by: '{x}'", '1:5 bad-value: "by" cannot be "{x}" [allowed: dataset, label]'),
+        ("three: '{x}'", '1:8 bad-value: "three" cannot be "{x}" [allowed: auto]'),
+        ("memory: '{x}'", f'1:9 bad-value: "memory" cannot be "{{x}}" [with its unit; {RULE}]'),
+    ],
+)  # fmt: skip
+def test_errors_when_bound(text: str, expected: str) -> None:
+    assert errors(text, bound=True) == [expected]
+
+
+def test_a_part_of_a_schema_can_be_named() -> None:
+    assert errors("{task: train}", schema="test.schema.json#/$defs/task") == [
+        '1:2 missing-key: a train task needs "classifier"',
+        '1:2 missing-key: a train task needs "dataset"',
+    ]
+
+
+def test_a_bound_value_says_where_it_came_from() -> None:
+    origin = node("offset: 40\n").span
+    binding = Binding(40, node("x"), origin)
+    done = substitute(node('kfolds: "{offset}"'), {"offset": binding})
+    found = validate(done.node, "test.schema.json", bound=True, schemas=SCHEMAS)
+    assert render_text(found) == (
+        'w.yml:1:9: error[bad-value]: "kfolds" is 40, expected at most 9\n'
+        '  |\n1 | kfolds: "{offset}"\n  |         ^^^^^^^^^^\n'
+        "  = note: in expansion of {offset} = 40 (w.yml:1)\n"
+    )
+
+
+def test_a_repeated_entry_shows_the_first() -> None:
+    found = validate(node("list: [a, a]"), "test.schema.json", bound=True, schemas=SCHEMAS)
+    assert render_text(found) == (
+        'w.yml:1:11: error[bad-value]: "list" has "a" twice\n'
+        "  |\n1 | list: [a, a]\n  |           ^\n  = note: first here (w.yml:1)\n"
+    )
+
+
+def test_placeholders_are_taken_out_of_schemas() -> None:
+    assert without_placeholders(COUNT) == {"type": ["integer"], "minimum": 1, "maximum": 9}
+    by = {"anyOf": [{"enum": ["a"]}, {"$ref": "common.schema.json#/$defs/placeholder"}]}
+    assert without_placeholders(by) == {"enum": ["a"]}
+    data = {"default": ["{x}"], "const": "^a|\\{[A-Za-z_]\\w*\\}$"}
+    assert without_placeholders(data) == data
+
+
+SHIPPED = sorted(load_schemas())
+LANGUAGE = [
+    f"{name}.schema.json"
+    for name in ("classifier", "common", "dataset", "definitions", "settings", "workflow")
+]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("bound", [False, True])
+def test_shipped_schemas_are_schemas(name: str, bound: bool) -> None:
+    schema = load_schemas()[name]
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == name
+    Draft202012Validator.check_schema(without_placeholders(schema) if bound else schema)
+
+
+def subschemas(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find all schemas in a schema, with the path to each."""
+    yield place, schema
+    for key in ("properties", "$defs", "patternProperties"):
+        for name, inner in schema.get(key, {}).items():
+            yield from subschemas(inner, f"{place}/{key}/{name}")
+    for key in ("items", "additionalProperties", "propertyNames", "then", "else"):
+        if isinstance(schema.get(key), dict):
+            yield from subschemas(schema[key], f"{place}/{key}")
+    for key in ("allOf", "anyOf", "oneOf", "prefixItems"):
+        for index, inner in enumerate(schema.get(key, [])):
+            yield from subschemas(inner, f"{place}/{key}/{index}")
+
+
+def is_closed(schema: dict[str, Any]) -> bool:
+    """Tell whether a schema of an object says what keys are allowed, itself or by its kind."""
+    chosen = bool(schema.get("allOf")) and all("then" in part for part in schema["allOf"])
+    return chosen or "additionalProperties" in schema
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_objects_of_the_language_are_closed_and_have_titles(name: str) -> None:
+    for place, schema in subschemas(load_schemas()[name], name):
+        if "properties" in schema:
+            assert is_closed(schema), place
+            assert "title" in schema or "if" in schema, place
+        assert "unevaluatedProperties" not in schema, place
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_references_lead_somewhere(name: str) -> None:
+    for place, schema in subschemas(load_schemas()[name], name):
+        if "$ref" in schema:
+            file, _, path = schema["$ref"].partition("#")
+            target = load_schemas()[file or name]
+            for step in filter(None, path.split("/")):
+                assert step in target, place
+                target = target[step]
+
+
+KEYS = st.sampled_from(["hcrc", "name", "parameters", "tasks", "a", "b", "task", "datasets", "use",
+                        "training", "for", "samples", "type", "norm"])  # fmt: skip
+LEAVES = st.sampled_from(
+    ["1", "1.5", "true", "null", "''", "train", "cache", "'{x}'", "{x}", ".nan", "-1"]
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.dictionaries(KEYS, inner, max_size=4).map(
+            lambda entries: (
+                "{" + ", ".join(f"{key}: {value}" for key, value in entries.items()) + "}"
+            )
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TREES, st.booleans())
+def test_no_tree_makes_validation_raise(text: str, bound: bool) -> None:
+    for schema in (
+        "workflow.schema.json",
+        "dataset.schema.json",
+        "workflow.schema.json#/$defs/train",
+    ):
+        for found in validate(node(text), schema, bound=bound):
+            assert found.code in CODES
+            assert "is not valid under" not in found.message
+
+
+def test_two_thousand_definitions_are_validated_in_seconds() -> None:
+    sample = "{samples: [{sample: a, label: b, years: ['2016'], files: f}]}"
+    text = "hcrc: 1\nname: a\ntasks: {p: {task: plot, models: m}}\ndatasets:\n"
+    root = node(text + "".join(f"  d{i}: {sample}\n" for i in range(2_000)))
+    start = time.process_time()
+    assert validate(root, "workflow.schema.json", bound=False) == []
+    assert time.process_time() - start < 5
+
+
+def test_importing_the_compiler_imports_no_heavy_module() -> None:
+    code = (
+        "import sys, hcrc.compiler.parse, hcrc.compiler.schema, hcrc.compiler.parameters\n"
+        "print([m for m in ('jsonschema', 'jinja2', 'numpy', 'torch') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
