@@ -33,7 +33,7 @@ def pick_gpus(gpus: tuple[str, ...], device: str | None) -> tuple[str, ...]:
         return gpus
     number = int(device.removeprefix("cuda:"))
     if number >= len(gpus):
-        raise CapacityError(f"--device {device}: this machine has {_count(len(gpus), 'GPU')}")
+        raise CapacityError(f"--device {device}: this machine has {count_noun(len(gpus), 'GPU')}")
     return gpus[number : number + 1]
 
 
@@ -63,8 +63,8 @@ def fit_requests(
         if fitting == 0 < gpus and (device or todo.device).startswith("cuda"):
             errors[f"{todo.task} is to run on {device or todo.device} and there is no GPU"] = None
         elif fitting < gpus:
-            place = _count(fitting, "GPU") if fitting else "the CPU"
-            notes[f"{todo.task} asks for {_count(gpus, 'GPU')}: runs on {place}"] = None
+            place = count_noun(fitting, "GPU") if fitting else "the CPU"
+            notes[f"{todo.task} asks for {count_noun(gpus, 'GPU')}: runs on {place}"] = None
     if errors:
         raise CapacityError("; ".join(errors))
     return given, list(notes)
@@ -74,7 +74,7 @@ def _excesses(todo: Todo, capacity: Capacity) -> list[str]:
     found = []
     if todo.request.cpus > capacity.cpus:
         found.append(
-            f"{todo.task} asks for {_count(todo.request.cpus, 'core')} and the run has "
+            f"{todo.task} asks for {count_noun(todo.request.cpus, 'core')} and the run has "
             f"{capacity.cpus}: give -j {todo.request.cpus}, or ask for fewer in its resources"
         )
     if todo.request.memory_mb > capacity.memory_mb:
@@ -85,5 +85,6 @@ def _excesses(todo: Todo, capacity: Capacity) -> list[str]:
     return found
 
 
-def _count(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
+    """A number of things: ``1 core``, ``2 cores``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

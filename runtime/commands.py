@@ -1,4 +1,7 @@
-"""The runtime's command line: ``job`` runs one job of a bundle, ``run`` all that have to."""
+"""The runtime's command line.
+
+``job`` runs one job of a bundle, ``run`` all that have to, ``clean`` removes their results.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +19,8 @@ from typing import Final
 
 from .agenda import Agenda, UsageError, decide, select_tasks
 from .bundle import Bundle, CellHead, open_bundle
-from .capacity import Capacity, fit_requests, pick_gpus, wanted_gpus
+from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
+from .clean import find_results, remove_result
 from .console import format_seconds, printable, standard_console
 from .errors import JobError
 from .job import JobOptions, as_storage_error
@@ -48,6 +52,8 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
     if arguments.command == "job":
         return run_one_job(arguments.jobs, arguments.number, _job_options(arguments))
     try:
+        if arguments.command == "clean":
+            return clean(open_bundle(arguments.bundle), arguments.dry_run)
         return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {error}", file=sys.stderr)
@@ -63,11 +69,14 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of both commands."""
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(prog="hcrc.pyz", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_job(commands.add_parser("job", help="run one job"))
     _add_run(commands.add_parser("run", help="run the jobs whose results do not hold, here"))
+    remove = commands.add_parser("clean", help="remove the results of all of a bundle's cells")
+    remove.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
+    remove.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     return parser
 
 
@@ -121,9 +130,7 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
         raise UsageError("--only and --from cannot be given together")
     bundle = open_bundle(arguments.bundle)
     selection = select_tasks(bundle.tasks, arguments.only, arguments.start, arguments.force)
-    roots = {task.root for task in bundle.tasks if task.name in selection.chosen}
-    locks = [bundle.state / "lock"]
-    locks += [Path(root) / ROOT_LOCK for root in roots if "://" not in root]
+    locks = lock_files(bundle, selection.chosen)
     with nullcontext() if arguments.dry_run else hold_locks(locks):
         agenda = decide(bundle, selection, _report_cell if arguments.dry_run else None)
         if not agenda.todo:
@@ -134,6 +141,27 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
             print(f"{agenda.cells - agenda.current} of {agenda.cells} cells would run")
             return 0
         return execute(bundle, agenda, arguments, runner)
+
+
+def lock_files(bundle: Bundle, tasks: Collection[str]) -> list[Path]:
+    """The locks of a bundle and of the output folders of these tasks."""
+    roots = {task.root for task in bundle.tasks if task.name in tasks}
+    local = [Path(root) / ROOT_LOCK for root in roots if "://" not in root]
+    return [bundle.state / "lock", *local]
+
+
+def clean(bundle: Bundle, dry_run: bool) -> int:
+    """The ``clean`` command; raises :class:`JobError` if a run goes on there."""
+    found = 0
+    tasks = [task.name for task in bundle.tasks]
+    with nullcontext() if dry_run else hold_locks(lock_files(bundle, tasks)):
+        for cell, home in find_results(bundle):
+            found += 1
+            print(f"{'would remove' if dry_run else 'removed'}  {cell}  {home}")
+            if not dry_run:
+                remove_result(home)
+    print(f"{count_noun(found, 'result')} {'would be ' if dry_run else ''}removed")
+    return 0
 
 
 def _report_cell(cell: CellHead, reason: str | None) -> None:
@@ -170,7 +198,7 @@ def measure(agenda: Agenda, arguments: argparse.Namespace) -> Capacity:
 def conclude(bundle: Bundle, agenda: Agenda, outcome: Outcome, seconds: float) -> int:
     """Print the summary and what went wrong; returns the exit code."""
     _print_summary(bundle, agenda, outcome)
-    again = f"{outcome.missing} jobs are not done: run again to go on"
+    again = f"{count_noun(outcome.missing, 'job')} not done: run again to go on"
     if outcome.signal is not None and outcome.missing:
         print(f"stopped by {signal.Signals(outcome.signal).name}: {again}")
         return 128 + outcome.signal

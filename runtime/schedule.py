@@ -262,7 +262,7 @@ class Schedule:
         self._outcome.signal = number
         self._killing_at = time.monotonic() + self._policy.grace_s
         hint = "; once more to kill them" if number == signal.SIGINT else ""
-        self._console.say(f"stopping {len(self._running)} running jobs{hint}")
+        self._console.say(f"stopping what runs{hint}")
         for job in self._running.values():
             job.stop()
 

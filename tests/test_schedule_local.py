@@ -96,10 +96,13 @@ class Workplace:
     def order(self, cell: str, **orders: Any) -> None:
         (self.orders / f"{cell}.json").write_text(json.dumps(orders))
 
-    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(FAKE), "run", str(self.bundle), *words]
+    def clean(self, *words: str) -> tuple[str, str]:
+        return self.run(*words, command="clean")
+
+    def start(self, *words: str, command: str = "run", **environment: str) -> subprocess.Popen[str]:
+        line = [sys.executable, str(FAKE), command, str(self.bundle), *words]
         return subprocess.Popen(
-            command,
+            line,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -374,7 +377,7 @@ def test_a_signal_stops_the_run_and_the_next_goes_on(
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code, out + err
-    assert f"stopped by {number.name}: 3 jobs are not done: run again to go on" in out
+    assert f"stopped by {number.name}: 3 jobs not done: run again to go on" in out
     assert list(place.output("a[1]").glob("try-*")) == []
     assert place.journal()[-1]["code"] == 75
     place.run("-j", "2")
@@ -433,6 +436,20 @@ def test_a_run_killed_at_any_instant_is_gone_on_with(place: Workplace, seed: int
     assert place.texts() == TEXTS, out
     assert place.leftovers() == []
     assert place.run()[0].startswith("nothing to do")
+
+
+def test_clean_removes_results_and_nothing_else(place: Workplace) -> None:
+    place.run("-j", "2")
+    mine = place.output("m") / "mine.txt"
+    mine.touch()
+    out, _ = place.clean("--dry-run")
+    assert out.splitlines()[-1] == "5 results would be removed"
+    assert place.run()[0].startswith("nothing to do")
+    out, _ = place.clean()
+    assert out.splitlines()[0] == f"removed  m  {mine.parent}"
+    assert sorted(path for path in place.home.glob("out/?/*") if path.is_dir()) == [mine.parent]
+    assert list(mine.parent.iterdir()) == [mine]
+    assert place.clean()[0] == "0 results removed\n"
 
 
 def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:

@@ -1,0 +1,33 @@
+"""Remove the results of a bundle's cells, and nothing else that lies in their folders."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .bundle import Bundle
+from .record import RESULT
+from .result import ATTEMPT_PREFIX
+
+
+def find_results(bundle: Bundle) -> Iterator[tuple[str, Path]]:
+    """The cells with anything to remove, by id and folder, last first."""
+    for task in reversed(bundle.tasks):
+        for head in bundle.heads(task.first, task.end):
+            for cell in head.cells:
+                home = Path(cell.output)
+                if (home / RESULT).exists() or any(home.glob(f"{ATTEMPT_PREFIX}*")):
+                    yield cell.id, home
+
+
+def remove_result(home: Path) -> None:
+    """Remove a cell's result, first the file that names it; raises :class:`OSError`."""
+    (home / RESULT).unlink(missing_ok=True)
+    for folder in home.glob(f"{ATTEMPT_PREFIX}*"):
+        shutil.rmtree(folder)
+    for file in (*home.glob(f".{RESULT}.*.tmp"), home / ".lock"):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # something else lies there
+        home.rmdir()
