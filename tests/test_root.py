@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from hcrc.runtime.data.friend import (
     read_friend,
     to_json,
 )
+from hcrc.runtime.data.paths import storage_error
 from hcrc.runtime.data.root import Jagged, open_joined
-from hcrc.runtime.errors import DataError, JobError, SpecError
+from hcrc.runtime.errors import DataError, JobError, SpecError, StorageError
 
 from .data_files import (
     friend_chunk,
@@ -270,6 +272,13 @@ def test_broken_json_is_refused(tmp_path: Path) -> None:
         read_friend("f.json", str(tmp_path))
     with pytest.raises(DataError, match=r"none\.json: No such file or directory$"):
         read_friend("none.json@@a", str(tmp_path))
+
+
+def test_a_failing_disk_is_worth_another_try() -> None:
+    error = storage_error("a.root", OSError(errno.EIO, "Input/output error"))
+    assert isinstance(error, StorageError)
+    assert str(error) == "a.root: Input/output error"
+    assert isinstance(storage_error("a.root", PermissionError(errno.EACCES, "no")), DataError)
 
 
 def test_written_json_is_read_back() -> None:

@@ -27,6 +27,7 @@ from .paths import resolve
 from .root import JoinedTree, Values
 
 STEP_ENTRIES: Final = 100_000
+PREPARE_EVENTS: Final = 1024
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 CAN_JETS: Final = 4
 NOT_CAN_JETS: Final = 8
@@ -208,11 +209,18 @@ def read_inputs(tree: JoinedTree, year: int, start: int, stop: int, kept: Mask) 
         raise tree.error("nSelJets", reason, start + entry)
     years = np.full((len(kept), 1), float(year))
     arrays = (canjet, notcanjet, np.concatenate([years, ancillary], axis=1))
-    jets, others, rest = (torch.from_numpy(array[kept]) for array in arrays)
+    tensors = [torch.from_numpy(array[kept]) for array in arrays]
     try:
-        return prepare(jets, others, rest)
+        return torch.cat(list(_prepare_batches(tensors)))
     except DataError as error:
         raise DataError(f"{tree}: entries {start} to {stop}: {error}") from error
+
+
+def _prepare_batches(tensors: list[Tensor]) -> Iterator[Tensor]:
+    """Prepared events in batches that fit a processor's cache; one empty batch of no events."""
+    for start in range(0, max(len(tensors[0]), 1), PREPARE_EVENTS):
+        canjet, notcanjet, ancillary = (part[start : start + PREPARE_EVENTS] for part in tensors)
+        yield prepare(canjet, notcanjet, ancillary)
 
 
 def _read_number(tree: JoinedTree, branch: str, start: int, stop: int, kept: Mask) -> Floats:

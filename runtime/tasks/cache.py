@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class Words:
 
 def run(cells: list[Cell], context: Context) -> None:
     """Make the result of each cell."""
+    torch.set_num_threads(context.execution.cpus)
     for cell in cells:
         with open_attempt(cell) as attempt:
             cache_events(cell, attempt, context)
@@ -68,8 +69,9 @@ def run(cells: list[Cell], context: Context) -> None:
 
 def cache_events(cell: Cell, attempt: Attempt, context: Context) -> None:
     """Read all datasets of a cache cell and commit the chunks."""
-    spec = cell.spec
-    assert isinstance(spec, CacheSpec)  # noqa: S101
+    spec = cast(CacheSpec, cell.spec)
+    if not spec.datasets:
+        raise SpecError("datasets: at least one is needed")
     listed = [list_files(dataset) for dataset in spec.datasets]
     files = [file for part in listed for file in part]
     words = Words(

@@ -93,7 +93,7 @@ def evaluate(attempt: Attempt, context: Context) -> None:
     for dataset, files in zip(spec.datasets, listed, strict=True):
         parts = [read_selection(file, labels, attempt) for file in files]
         weight = np.concatenate([np.zeros(0), *[part.weight for part in parts]])
-        label = np.repeat([part.label for part in parts], [len(part.weight) for part in parts])
+        label = np.array([part.label for part in parts for _ in part.weight], np.int64)
         weight = scale_weights(dataset.name, dataset.norm, weight, label, labels)
         ends = np.cumsum([len(part.weight) for part in parts])[:-1]
         for part, scaled in zip(parts, np.split(weight, ends) if parts else [], strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
@@ -176,7 +176,7 @@ def draw_rocs(models: Models) -> Figure:
 def make_panels(models: Models) -> tuple[Figure, list[Axes]]:
     """A figure with a panel for each ROC curve."""
     count = len(models.rocs)
-    columns = min(count, COLUMNS)
+    columns = min(ceil(sqrt(count)), COLUMNS)
     rows = ceil(count / columns)
     size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows + 0.4)
     figure = Figure(figsize=size, layout="constrained")
