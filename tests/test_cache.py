@@ -269,6 +269,10 @@ def with_value(column: Any, entry: int, value: Any) -> Any:
             lambda c: {"CanJet_pt": c["xW"]},
             'branch "CanJet_pt": one number per event, where lists are needed',
         ),
+        (
+            lambda c: {"CanJet_pt": make_lists(with_value(np.ones(40), 25, -9.0), [4] * 10)},
+            "entry 6: object_pt is not a finite number",
+        ),
         (lambda c: {"xbW": None}, 'there is no branch "xbW"; did you mean "xW"?'),
     ],
 )

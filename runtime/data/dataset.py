@@ -210,17 +210,24 @@ def read_inputs(tree: JoinedTree, year: int, start: int, stop: int, kept: Mask) 
     years = np.full((len(kept), 1), float(year))
     arrays = (canjet, notcanjet, np.concatenate([years, ancillary], axis=1))
     tensors = [torch.from_numpy(array[kept]) for array in arrays]
+    entries = start + np.flatnonzero(kept)
+    batches = range(0, max(len(entries), 1), PREPARE_EVENTS)
+    return torch.cat([_prepare(tree, tensors, entries, at, PREPARE_EVENTS) for at in batches])
+
+
+def _prepare(
+    tree: JoinedTree, tensors: list[Tensor], entries: NDArray[np.int64], first: int, size: int
+) -> Tensor:
+    """Prepared events of a batch; where one of them fails, it is looked for one by one."""
+    canjet, notcanjet, ancillary = (tensor[first : first + size] for tensor in tensors)
     try:
-        return torch.cat(list(_prepare_batches(tensors)))
+        return prepare(canjet, notcanjet, ancillary)
     except DataError as error:
-        raise DataError(f"{tree}: entries {start} to {stop}: {error}") from error
-
-
-def _prepare_batches(tensors: list[Tensor]) -> Iterator[Tensor]:
-    """Prepared events in batches that fit a processor's cache; one empty batch of no events."""
-    for start in range(0, max(len(tensors[0]), 1), PREPARE_EVENTS):
-        canjet, notcanjet, ancillary = (part[start : start + PREPARE_EVENTS] for part in tensors)
-        yield prepare(canjet, notcanjet, ancillary)
+        if size > 1:
+            for at in range(first, first + len(canjet)):
+                _prepare(tree, tensors, entries, at, 1)
+        reason = str(error).partition(": ")[2]
+        raise DataError(f"{tree}: entry {entries[first]}: {reason}") from error
 
 
 def _read_number(tree: JoinedTree, branch: str, start: int, stop: int, kept: Mask) -> Floats:
