@@ -15,9 +15,10 @@ from hcrc.runtime.errors import DataError
 from hcrc.runtime.nn import folds
 from hcrc.runtime.nn.embedding import embedding_statistics, set_embedding_statistics
 from hcrc.runtime.nn.hcr import HCR
+from hcrc.runtime.nn.kernels import Grouping, Pixels, ghost_moments
 from hcrc.runtime.nn.layers import make_layout
 from hcrc.runtime.nn.model import Metadata, load_model, save_model
-from hcrc.runtime.nn.normalization import OFF, Ghosts, ghost_moments
+from hcrc.runtime.nn.normalization import OFF, Ghosts
 from hcrc.runtime.nn.prepare import COLUMN_SLICES, COLUMNS, prepare
 from hcrc.runtime.nn.state import export_state, import_state
 from hcrc.runtime.spec import Architecture
@@ -191,15 +192,16 @@ def test_event_with_too_few_jets_is_refused(file: dict[str, Any]) -> None:
 
 
 def test_masked_moments_count_what_is_there() -> None:
-    x = torch.randn(4, 2, 3, 5, dtype=torch.float64)
-    weight = (torch.rand(4, 1, 3, 5) < 0.5).double()
+    x = torch.randn(4, 2, 15, dtype=torch.float64)
+    weight = (torch.rand(4, 1, 15) < 0.5).double()
     weight[2:] = 0
-    mean, variance = ghost_moments(x, weight, 2)
+    moments = ghost_moments(x, Pixels(weight), Grouping(groups=2, blocks=4))
     counted = x[:2].transpose(0, 1)[:, weight[:2, 0] == 1]
-    assert torch.allclose(mean[0], counted.mean(1))
-    assert torch.allclose(variance[0], counted.var(1))
-    assert torch.equal(mean[1], torch.zeros(2, dtype=torch.float64))
-    assert torch.equal(variance[1], torch.zeros(2, dtype=torch.float64))
+    zero = torch.zeros(2, dtype=torch.float64)
+    assert torch.allclose(moments.mean[0], counted.mean(1))
+    assert torch.allclose(moments.variance[0], counted.var(1))
+    assert torch.equal(moments.mean[1], zero)
+    assert torch.equal(moments.variance[1], zero)
 
 
 def test_running_statistics_follow_only_ghost_batches(file: dict[str, Any]) -> None:

@@ -17,15 +17,9 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from ..spec import Architecture
-from .layers import HEADS, Layout, make_layout
-from .normalization import (
-    MOMENTUM,
-    OFF,
-    Ghosts,
-    Statistics,
-    convolve,
-    scale_and_shift,
-)
+from .kernels import Grid, Pixels, expand_weights, gated_softmax, pair_score, pair_sum
+from .layers import HEADS, Expansion, Layout, make_layout
+from .normalization import MOMENTUM, OFF, Ghosts, Normalization
 from .prepare import (
     DIJET_PAIRS,
     DIJETS,
@@ -38,6 +32,7 @@ from .prepare import (
 
 VIEWS: Final = 3
 MASKED_SCORE: Final = -1e9
+EVERY: Final = Pixels()
 
 
 class HCR(nn.Module):
@@ -57,11 +52,23 @@ class HCR(nn.Module):
         self.architecture = architecture
         self.classes = classes
         self.layout: Layout = make_layout(architecture, classes)
+        self._expansion: Expansion | None = None
         self.weights = nn.Parameter(torch.zeros(models, self.layout.n_weights))
         size = (models, self.layout.n_statistics)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
         self.register_buffer("is_set", torch.zeros(size, dtype=torch.bool))
+
+    def expansion(self) -> Expansion:
+        """How kernels and biases come from the weights, kept where the weights are."""
+        if (
+            self._expansion is None
+            or self._expansion.sign.device != self.weights.device
+            or (self._expansion.sign.dtype != self.weights.dtype)
+        ):
+            expansion = self._expansion or self.layout.expansion()
+            self._expansion = expansion.to(self.weights.device, self.weights.dtype)
+        return self._expansion
 
     @property
     def models(self) -> int:
@@ -78,6 +85,7 @@ class HCR(nn.Module):
         """A network of copies of some of the models, in training mode."""
         taken = HCR(self.architecture, self.classes, len(models))
         taken.to(self.weights)
+        taken._expansion = self._expansion
         for mine, its in self._rows(taken):
             its.copy_(mine[models])
         return taken
@@ -106,18 +114,21 @@ class HCR(nn.Module):
         inputs = unpack(blocks, self.architecture.slip, self.architecture.attention)
         step = Pass(self, ghosts)
         logits = step.classify(inputs)
-        self._update(step.statistics)
+        self._update(step.normalization)
         return logits
 
     @torch.no_grad()
-    def _update(self, statistics: Statistics) -> None:
+    def _update(self, normalization: Normalization) -> None:
         """Running statistics: the first step sets them, and later ones pull by a tenth."""
-        for name, (mean, scale) in statistics.seen.items():
-            place = self.layout.statistics[name]
+        for names, mean, scale in normalization.averages():
+            places = [self.layout.statistics[name] for name in names]
+            columns = [column for place in places for column in range(place.start, place.stop)]
+            index = torch.tensor(columns, device=mean.device)
+            is_set = self.is_set[:, index]
             for running, new in ((self.mean, mean), (self.scale, scale)):
-                old = torch.where(self.is_set[:, place], running[:, place], new)
-                running[:, place] = old.lerp(new, MOMENTUM)
-            self.is_set[:, place] = True
+                pulled = running[:, index].lerp(new, MOMENTUM)
+                running[:, index] = torch.where(is_set, pulled, new)
+            self.is_set[:, index] = True
 
 
 @dataclass(frozen=True)
@@ -128,11 +139,11 @@ class Attended:
     value: Tensor
     residual: Tensor
     pairs: Tensor
-    pair_count: Tensor
-    grid: Tensor
+    pair_count: Pixels
+    grid: Grid
     grid_valid: Tensor
-    query_valid: Tensor | None
-    value_valid: Tensor
+    query_valid: Pixels
+    value_valid: Pixels
 
 
 class Pass:
@@ -140,37 +151,34 @@ class Pass:
 
     def __init__(self, network: HCR, ghosts: Ghosts) -> None:
         self.layout = network.layout
-        self.weights = network.layout.split(network.weights)
+        expanded = expand_weights(network.weights, network.expansion())
+        self.kernels = network.layout.split_expanded(expanded)
         self.models = network.models
-        self.statistics = Statistics(network.layout, network.mean, network.scale, ghosts)
+        self.normalization = Normalization(network.layout, network.mean, network.scale, ghosts)
 
-    def conv(self, name: str, x: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-        """GBN-conv: normalise and convolve the pixels of x (B, in, pixels, n)."""
-        layer = self.layout.layers[name]
-        kernel = self.weights[f"{name}.conv.module.weight"]
-        if layer.symmetric:
-            kernel = torch.cat([kernel, -kernel], dim=1)
-        bias = self.weights.get(f"{name}.conv.bias", self.weights.get(f"{name}.conv.module.bias"))
-        moments = self.statistics.moments(layer, x, weight)
-        return convolve(x, moments, kernel, bias, center=layer.embedding)
+    def conv(self, name: str, x: Tensor, pixels: Pixels = EVERY) -> Tensor:
+        """GBN-conv, or GBN with scale and shift, of x (B, in, …, n)."""
+        kernel, bias = self.kernels[name]
+        return self.normalization.convolve(self.layout.layers[name], x, pixels, kernel, bias)
 
-    def affine(self, name: str, x: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Factor and offset, (B, features), of a GBN with scale and shift."""
-        moments = self.statistics.moments(self.layout.layers[name], x, weight)
-        return scale_and_shift(moments, self.weights[f"{name}.gamma"], self.weights[f"{name}.bias"])
-
-    def normalize(self, name: str, x: Tensor, weight: Tensor | float) -> Tensor:
-        """GBN with scale and shift."""
-        factor, offset = self.affine(name, x, weight)
-        dims = (...,) + (None,) * (x.dim() - 2)
-        return torch.addcmul(offset[dims], x, factor[dims])
+    def conv_pairs(self, name: str, x: Tensor, pixels: Pixels) -> tuple[Tensor, Tensor]:
+        """GBN with scale and shift, and its sums over the features of each head."""
+        kernel, bias = self.kernels[name]
+        features = x.shape[1]
+        head = torch.eye(HEADS, dtype=x.dtype, device=x.device)
+        head = head.repeat_interleave(features // HEADS, dim=1)
+        kernel = torch.cat([kernel, head @ kernel], dim=1)
+        bias = torch.cat([bias, bias @ head.T], dim=1)
+        y = self.normalization.convolve(self.layout.layers[name], x, pixels, kernel, bias)
+        pairs, score = torch.split(y, [features, HEADS], dim=1)
+        return pairs, score
 
     def classify(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Class logits (K, N, classes) and view logits (K, N, 3)."""
         ancillary = self.conv("inputEmbed.ancillaryEmbed", inputs.ancillary)
         jets = self.embed("jet", inputs.jets, ancillary)
         dijets = self.embed("dijet", inputs.dijets)
-        quadjets = self.embed("quadjet", inputs.quadjets, weight=float(VIEWS))
+        quadjets = self.embed("quadjet", inputs.quadjets, pixels=Pixels(float(VIEWS)))
         quadjets = quadjets.expand(-1, -1, VIEWS, -1)
         x, dijets = self.resnet("dijetResNetBlock", silu(jets), silu(dijets), jets, dijets)
         if inputs.attention is not None:
@@ -185,15 +193,15 @@ class Pass:
         return x.flatten(1, 2).transpose(1, 2).reshape(self.models, -1, x.shape[1] * x.shape[2])
 
     def embed(
-        self, kind: str, x: Tensor, shift: Tensor | None = None, weight: Tensor | float = 1.0
+        self, kind: str, x: Tensor, shift: Tensor | None = None, pixels: Pixels = EVERY
     ) -> Tensor:
         """The residual of an input: embedding, SiLU and GBN-conv."""
         names = {"pair": ("MdPhi_embed", "MdPhi_conv")}
         embed, conv = names.get(kind, (f"{kind}Embed", f"{kind}Conv"))
-        x = self.conv(f"inputEmbed.{embed}", x, weight)
+        x = self.conv(f"inputEmbed.{embed}", x, pixels)
         if shift is not None:
             x = x + shift
-        return self.conv(f"inputEmbed.{conv}", silu(x), weight)
+        return self.conv(f"inputEmbed.{conv}", silu(x), pixels)
 
     def resnet(
         self, name: str, x: Tensor, xx: Tensor, residual: Tensor, residuals: Tensor
@@ -215,8 +223,9 @@ class Pass:
         self, inputs: AttentionInputs, ancillary: Tensor, dijets: Tensor, residual: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Others attend to each other, then dijets to others; gives dijets and their residual."""
-        others = self.embed("othJet", inputs.others, ancillary, inputs.other_valid)
-        pairs = silu(self.embed("pair", inputs.pairs, weight=inputs.pair_count))
+        valid = Pixels(inputs.other_valid)
+        others = self.embed("othJet", inputs.others, ancillary, valid)
+        pairs = silu(self.embed("pair", inputs.pairs, pixels=Pixels(inputs.pair_count)))
         sizes = [len(OBJECT_PAIRS), len(DIJET_PAIRS)]
         object_pairs, dijet_pairs = torch.split(pairs, sizes, dim=2)
         object_count, dijet_count = torch.split(inputs.pair_count, sizes, dim=2)
@@ -228,11 +237,11 @@ class Pass:
                 value=start,
                 residual=others,
                 pairs=object_pairs,
-                pair_count=object_count,
+                pair_count=Pixels(object_count),
                 grid=_object_grid(pairs.device),
                 grid_valid=inputs.object_pair_valid,
-                query_valid=inputs.other_valid,
-                value_valid=inputs.other_valid,
+                query_valid=valid,
+                value_valid=valid,
             ),
         )
         return self.attend(
@@ -242,44 +251,48 @@ class Pass:
                 value=seen,
                 residual=residual,
                 pairs=dijet_pairs,
-                pair_count=dijet_count,
+                pair_count=Pixels(dijet_count),
                 grid=_dijet_grid(pairs.device),
                 grid_valid=inputs.dijet_pair_valid,
-                query_valid=None,
-                value_valid=inputs.other_valid,
+                query_valid=EVERY,
+                value_valid=valid,
             ),
         )
 
     def attend(self, name: str, x: Attended) -> tuple[Tensor, Tensor]:
         """Two-headed attention; gives the output and the new residual."""
-        query_weight = 1.0 if x.query_valid is None else x.query_valid
-        query = self.normalize(f"{name}.q_GBN", x.query, query_weight)
-        value = self.normalize(f"{name}.v_GBN", x.value, x.value_valid)
-        pairs = self.normalize(f"{name}.qv_GBN", x.pairs, x.pair_count)
-        pairs = torch.unflatten(pairs.index_select(2, x.grid), 2, (query.shape[2], -1))
-        pairs = torch.unflatten(pairs, 1, (HEADS, -1))
+        query = self.conv(f"{name}.q_GBN", x.query, x.query_valid)
+        value = self.conv(f"{name}.v_GBN", x.value, x.value_valid)
+        pairs, pairs_score = self.conv_pairs(f"{name}.qv_GBN", x.pairs, x.pair_count)
         query, value = (torch.unflatten(part, 1, (HEADS, -1)) for part in (query, value))
-        score = (query.unsqueeze(4) * value.unsqueeze(3) + pairs).sum(dim=2)
-        score = self.normalize(f"{name}.score_GBN", score, x.grid_valid)
-        weights = score.masked_fill(x.grid_valid == 0, MASKED_SCORE).softmax(dim=3)
-        weights = (weights * score.sigmoid() * x.grid_valid).unsqueeze(2)
-        result = (weights * (value.unsqueeze(3) + pairs)).sum(dim=4).flatten(1, 2)
-        result = self.conv(f"{name}.conv", silu(result), query_weight)
-        if x.query_valid is not None:
-            result = result * x.query_valid
+        score = pair_score(query, value, pairs_score, x.grid)
+        score = self.conv(f"{name}.score_GBN", score, Pixels(x.grid_valid))
+        weights = gated_softmax(score, x.grid_valid, MASKED_SCORE)
+        result = pair_sum(weights, value, pairs, x.grid).flatten(1, 2)
+        result = self.conv(f"{name}.conv", silu(result), x.query_valid)
+        if isinstance(x.query_valid.times, Tensor):
+            result = result * x.query_valid.times.view(len(result), 1, *result.shape[2:])
         residual = result + x.residual
         return silu(residual), residual
 
 
-def _object_grid(device: torch.device) -> Tensor:
-    """For each (query, value) the place of its pair of objects; an unused one on the diagonal."""
+def _object_grid(device: torch.device) -> Grid:
+    """Each pair of objects stands for both of its orders; the diagonal for nothing."""
     places = {pair: place for place, pair in enumerate(OBJECT_PAIRS)}
     grid = itertools.product(range(OBJECTS), repeat=2)
-    return torch.tensor([places.get((min(i, j), max(i, j)), 0) for i, j in grid], device=device)
+    expand = [places.get((min(i, j), max(i, j)), 0) for i, j in grid]
+    fold = ([OBJECTS * i + j for i, j in OBJECT_PAIRS], [OBJECTS * j + i for i, j in OBJECT_PAIRS])
+    return _make_grid(expand, fold, device)
 
 
-def _dijet_grid(device: torch.device) -> Tensor:
-    """For each (dijet, value) the place of its pair; an unused one for its own jets."""
+def _dijet_grid(device: torch.device) -> Grid:
+    """Each pair of a dijet and an object; a dijet's own jets are nothing."""
     places = {pair: place for place, pair in enumerate(DIJET_PAIRS)}
     grid = itertools.product(range(len(DIJETS)), range(OBJECTS))
-    return torch.tensor([places.get(pair, 0) for pair in grid], device=device)
+    expand = [places.get(pair, 0) for pair in grid]
+    return _make_grid(expand, ([OBJECTS * i + j for i, j in DIJET_PAIRS],), device)
+
+
+def _make_grid(expand: list[int], fold: tuple[list[int], ...], device: torch.device) -> Grid:
+    places = tuple(torch.tensor(index, device=device) for index in fold)
+    return Grid(torch.tensor(expand, device=device), places)

@@ -80,6 +80,26 @@ class Layer:
         """The number of features and positions that are normalised."""
         return self.features * self.kernel
 
+    @property
+    def rows(self) -> int:
+        """The number of features that come out."""
+        return self.outputs or self.features
+
+    def expand(self, numbers: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Kernel (out, in) and bias (out) in terms of the weights' numbers, by name.
+
+        -n is the negative of weight n, and 0 is 0.
+        """
+        bias = torch.zeros(self.rows, dtype=torch.long)
+        if not self.outputs:
+            return numbers[f"{self.name}.gamma"].diag(), numbers[f"{self.name}.bias"]
+        kernel = numbers[f"{self.name}.conv.module.weight"]
+        if self.symmetric:
+            kernel = torch.cat([kernel, -kernel])
+        for name in (f"{self.name}.conv.bias", f"{self.name}.conv.module.bias"):
+            bias = numbers.get(name, bias)
+        return kernel, bias
+
     def weights(self) -> Iterator[Weight]:
         """The layer's trainable tensors."""
         if not self.outputs:
@@ -103,6 +123,29 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Expansion:
+    """The kernels and biases of all layers as copies of weights, or of their negatives.
+
+    Entry e is ``sign[e] * weights[index[e]]``. No weight stands at more than two places: those
+    of weight w are ``places[0][w]`` and ``places[1][w]``, with the sign 0 where there is none.
+    """
+
+    index: Tensor
+    sign: Tensor
+    places: tuple[Tensor, Tensor]
+    signs: tuple[Tensor, Tensor]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Expansion:
+        """The same on another device, with signs of another type."""
+        return Expansion(
+            self.index.to(device),
+            self.sign.to(device, dtype),
+            (self.places[0].to(device), self.places[1].to(device)),
+            (self.signs[0].to(device, dtype), self.signs[1].to(device, dtype)),
+        )
+
+
+@dataclass(frozen=True)
 class Layout:
     """The layers of one architecture, and where each has its weights and statistics."""
 
@@ -121,16 +164,48 @@ class Layout:
         return sum(layer.statistics for layer in self.layers.values())
 
     def split(self, weights: Tensor) -> dict[str, Tensor]:
-        """Tensors by name, (K, …), from the weights (K, n_weights) of K models."""
+        """Tensors by name, (…, shape), from weights (…, n_weights)."""
         parts = torch.split(weights, [weight.size for weight in self.weights], dim=-1)
         return {
             weight.name: torch.unflatten(part, -1, weight.shape)
             for weight, part in zip(self.weights, parts, strict=True)
         }
 
+    def split_expanded(self, expanded: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Kernel (K, out, in) and bias (K, out) by layer, from expanded weights (K, entries)."""
+        shapes = [(layer.rows, layer.statistics) for layer in self.layers.values()]
+        sizes = [size for rows, columns in shapes for size in (rows * columns, rows)]
+        parts = iter(torch.split(expanded, sizes, dim=1))
+        return {
+            name: (next(parts).view(-1, *shape), next(parts))
+            for name, shape in zip(self.layers, shapes, strict=True)
+        }
+
+    def expansion(self) -> Expansion:
+        """How the kernels and biases of all layers come from the weights, on the CPU."""
+        numbers = self.split(torch.arange(1, self.n_weights + 1))
+        signed = [entries for layer in self.layers.values() for entries in layer.expand(numbers)]
+        number = torch.cat([entries.flatten() for entries in signed])
+        places, signs = _find_places(number, self.n_weights)
+        return Expansion((number.abs() - 1).clamp(min=0), number.sign(), places, signs)
+
     def initial_weights(self, generator: torch.Generator) -> Tensor:
         """Weights (n_weights) of one model, drawn in float64 on the CPU."""
         return torch.cat([_draw(weight, generator).flatten() for weight in self.weights])
+
+
+def _find_places(
+    number: Tensor, n_weights: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    places, signs = torch.zeros(2, n_weights, dtype=torch.long), torch.zeros(2, n_weights)
+    seen = [0] * n_weights
+    for place, signed in enumerate(number.tolist()):
+        if signed:
+            weight = abs(signed) - 1
+            places[seen[weight], weight] = place
+            signs[seen[weight], weight] = 1 if signed > 0 else -1
+            seen[weight] += 1
+    return (places[0], places[1]), (signs[0], signs[1])
 
 
 def _draw(weight: Weight, generator: torch.Generator) -> Tensor:
