@@ -293,6 +293,25 @@ def test_wrong_values_of_removed_events_do_not_matter(tmp_path: Path) -> None:
     assert len(load_events(run_cache(tmp_path, spec))) == 5
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_selection_is_not_made_by_what_is_no_number(tmp_path: Path, value: float) -> None:
+    columns = make_events(10)
+    write_root(tmp_path / "a.root", make_events(10, xW=with_value(columns["xW"], 3, value)))
+    for selection in ("xW < 99", "passHLT & ~(xW < 99)", "SR & (minimum(xW, 1) < 99)"):
+        spec = dataset(tmp_path, sample("a.root", selection=selection))
+        assert refusal(tmp_path, spec) == f'DIR/a.root:Events: branch "xW" entry 3: {value}'
+
+
+def test_a_weight_is_not_made_by_what_is_no_number(tmp_path: Path) -> None:
+    columns = make_events(10)
+    write_root(tmp_path / "a.root", make_events(10, xW=with_value(columns["xW"], 3, np.nan)))
+    weight = "where(xW > 0, weight, 1)"
+    spec = dataset(tmp_path, sample("a.root", weight=weight, selection="SB"))
+    assert refusal(tmp_path, spec) == 'DIR/a.root:Events: branch "xW" entry 3: nan'
+    spec = dataset(tmp_path, sample("a.root", weight=weight, selection="SR"))
+    assert len(load_events(run_cache(tmp_path, spec))) == 5
+
+
 def test_a_nan_in_a_friend_names_the_friend_and_its_entry(tmp_path: Path) -> None:
     write_root(tmp_path / "a.root", make_events(10))
     write_root(tmp_path / "f0.root", {"FvT": np.ones(6)})

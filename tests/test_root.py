@@ -184,6 +184,19 @@ def test_a_friend_without_the_base_is_refused(base: Path) -> None:
     )
 
 
+def test_a_friend_must_cover_its_base_though_none_of_its_branches_is_needed(base: Path) -> None:
+    absent = add_friend(base, "f", {"y": np.zeros(10)}, data=[])
+    short = add_friend(base, "g", {"z": np.zeros(10)}, 4)
+    uuid = read_uuid(base)
+    assert message(base, ["x"], absent) == (
+        f'DIR/f.json@@set.f: friend tree "f" has no entries for DIR/base.root:Events (uuid {uuid})'
+    )
+    assert message(base, ["x"], short) == (
+        'DIR/g.json@@set.g: friend tree "g" of DIR/base.root:Events (10 entries): '
+        "entries 4 to 10 are missing"
+    )
+
+
 def test_missing_things_are_named_with_the_nearest_word(base: Path) -> None:
     friend = add_friend(base, "f", {"weight": np.zeros(10)}, branches=["weight", "weigth2"])
     assert message(base, ["flags"]) == (

@@ -113,26 +113,38 @@ def steps(entries: int, size: int = STEP_ENTRIES) -> Iterator[tuple[int, int]]:
 def select(tree: JoinedTree, file: SampleFile, start: int, stop: int) -> tuple[Mask, Floats]:
     """Which entries pass the selection, and the weights (float64) of those that do.
 
-    Raises :class:`DataError` for a weight of a selected event that is NaN or infinite.
+    Raises :class:`DataError` for a NaN or infinity in a branch of the selection, whatever entry
+    it is in, as it would make comparisons false; in a branch of the weight, or in the weight
+    itself, only for selected entries.
     """
     columns = {name: tree.read_flat(name, start, stop) for name in dict.fromkeys(file.branches)}
     selected = np.ones(stop - start, np.bool_)
     if file.selection is not None:
-        value = _evaluate(file, "selection", file.selection, columns, stop - start)
-        if value.dtype != np.bool_:
-            raise SpecError(
-                f'dataset "{file.dataset}": sample {file.sample_id}: selection '
-                f'"{file.selection.text}" is not true or false for each event but {value.dtype}'
-            )
-        selected = value
+        for branch in file.selection.branches:
+            check_finite(tree, branch, columns[branch], selected, start)
+        selected = _select(file, file.selection, columns, stop - start)
+    for branch in file.weight.branches:
+        check_finite(tree, branch, columns[branch], selected, start)
     weight = _evaluate(file, "weight", file.weight, columns, stop - start)
     if weight.dtype == np.bool_:
         raise SpecError(
             f'dataset "{file.dataset}": sample {file.sample_id}: weight '
             f'"{file.weight.text}" is true or false for each event, not a number'
         )
-    _check_weight(tree, file, columns, weight, selected, start)
+    _check_weight(tree, file, weight, selected, start)
     return selected, weight[selected].astype(np.float64)
+
+
+def _select(
+    file: SampleFile, selection: Expression, columns: Mapping[str, Values], length: int
+) -> Mask:
+    value = _evaluate(file, "selection", selection, columns, length)
+    if value.dtype != np.bool_:
+        raise SpecError(
+            f'dataset "{file.dataset}": sample {file.sample_id}: selection '
+            f'"{selection.text}" is not true or false for each event but {value.dtype}'
+        )
+    return value
 
 
 def _evaluate(
@@ -147,26 +159,21 @@ def _evaluate(
 
 
 def _check_weight(
-    tree: JoinedTree,
-    file: SampleFile,
-    columns: Mapping[str, Values],
-    weight: Values,
-    selected: Mask,
-    start: int,
+    tree: JoinedTree, file: SampleFile, weight: Values, selected: Mask, start: int
 ) -> None:
     wrong = selected & ~np.isfinite(weight)
-    if not wrong.any():
-        return
-    for branch in file.weight.branches:
-        check_finite(tree, branch, columns[branch], wrong, start)
-    entry = int(np.flatnonzero(wrong)[0])
-    raise DataError(f'{tree}: weight "{file.weight.text}" entry {start + entry}: {weight[entry]}')
+    if wrong.any():
+        entry = int(np.flatnonzero(wrong)[0])
+        place = f'weight "{file.weight.text}" entry {start + entry}'
+        raise DataError(f"{tree}: {place}: {weight[entry]}")
 
 
 def check_finite(
     tree: JoinedTree, branch: str, values: NDArray[Any], kept: Mask, start: int
 ) -> None:
     """Raises :class:`DataError` for the first kept entry, one row each, with a NaN or infinity."""
+    if values.dtype.kind != "f":
+        return
     good = np.isfinite(values)
     bad = kept & ~(good if good.ndim == 1 else good.all(axis=1))
     if bad.any():

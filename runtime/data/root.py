@@ -20,7 +20,7 @@ import uproot
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .friend import BaseFile, FriendTree
+from .friend import BaseFile, FriendTree, Range
 from .paths import first_line, resolve, storage_error
 
 Values: TypeAlias = NDArray[Any]
@@ -200,13 +200,15 @@ def open_joined(
     """A base tree and its friends, opened for ``branches``.
 
     ``record`` is told the path and uuid of each file that is opened. Raises :class:`DataError`
-    for a missing file, tree or branch, and for a friend tree that does not fit its base.
+    for a missing file, tree or branch, and for a friend tree that does not cover its base, even
+    if none of its branches is asked for.
     """
     with ExitStack() as stack:
         opener = _Opener(stack, record)
         tree = opener.open(path, name)
         base = BaseFile(str(path), name, tree.uuid)
-        ranges: dict[str, list[Piece]] = {}
+        ranges = {friend.source: friend.find(base, tree.entries) for friend in friends}
+        opened: dict[str, list[Piece]] = {}
         pieces: dict[str, list[Piece]] = {}
         for branch in dict.fromkeys(branches):
             friend = next((row for row in reversed(friends) if branch in row.branches), None)
@@ -214,10 +216,10 @@ def open_joined(
                 pieces[branch] = [Piece(0, tree.entries, tree, 0)]
                 _check_branch(tree, branch, friends)
                 continue
-            if friend.source not in ranges:
-                ranges[friend.source] = opener.open_friend(friend, base, tree.entries)
-            pieces[branch] = ranges[friend.source] or [Piece(0, 0, tree, 0)]
-            for piece in ranges[friend.source]:
+            if friend.source not in opened:
+                opened[friend.source] = opener.open_ranges(friend, ranges[friend.source])
+            pieces[branch] = opened[friend.source] or [Piece(0, 0, tree, 0)]
+            for piece in opened[friend.source]:
                 _check_branch(piece.tree, branch, [])
         yield JoinedTree(base, tree.entries, pieces)
 
@@ -229,7 +231,7 @@ def open_friend(
     """The entries of a friend tree that go with a base file, which itself is not opened."""
     with ExitStack() as stack:
         opener = _Opener(stack, lambda path, uuid: None)
-        pieces = opener.open_friend(friend, base, entries)
+        pieces = opener.open_ranges(friend, friend.find(base, entries))
         for piece in pieces:
             for branch in branches:
                 _check_branch(piece.tree, branch, [])
@@ -255,9 +257,9 @@ class _Opener:
         self.record(path, tree.uuid)
         return tree
 
-    def open_friend(self, friend: FriendTree, base: BaseFile, entries: int) -> list[Piece]:
+    def open_ranges(self, friend: FriendTree, ranges: list[Range]) -> list[Piece]:
         pieces = []
-        for row in friend.find(base, entries):
+        for row in ranges:
             chunk = row.chunk
             tree = self.open(resolve(chunk.path, friend.base), chunk.name)
             if tree.uuid != chunk.uuid:
