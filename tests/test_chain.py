@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 import uproot
 from chain import Chain
 from hcrc.runtime.data.cache import load_events
@@ -147,6 +148,22 @@ def test_a_changed_field_runs_for_real(chain):
     assert chain.result("train", "offset=0")["uuid"] == trained
     for branches in chain.merged().values():
         assert np.all(branches["p_ggF_std"] == 0)
+
+
+def test_shuffled_labels_are_not_learned(chain):
+    """Labels are dealt anew among the cached events; weights are 1, for few of them dominate."""
+    paths = [chain.path("cache", f"chunk-{number:04}") for number in range(2)]
+    chunks = [torch.load(path, weights_only=True) for path in paths]
+    sizes = [len(chunk["label"]) for chunk in chunks]
+    order = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(1))
+    dealt = torch.cat([chunk["label"] for chunk in chunks])[order].split(sizes)
+    for chunk, path, label in zip(chunks, paths, dealt, strict=True):
+        weight = torch.ones_like(chunk["weight"])
+        torch.save({**chunk, "label": label.clone(), "weight": weight}, path)
+    chain.run("--only", "train", "--force")
+    models = chain.result("train", "offset=0")["data"]["models"]
+    areas = [model["history"][-1]["validation"]["auc"]["signals"] for model in models]
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.05)
 
 
 def test_bad_data_are_one_line_and_stop_the_chain(chain):
