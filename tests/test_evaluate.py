@@ -137,10 +137,43 @@ def test_a_file_of_two_datasets_is_scored_once(trained: Path, tmp_path: Path) ->
     assert truth.label[:4].tolist() == [0, 0, 1, -1]
 
 
+def two_datasets(trained: Path, **changes: Any) -> list[dict[str, Any]]:
+    """The first ten events of ``a.root``, and two of them again."""
+    one = dataset(trained, sample("a.root", selection="event < 1010"))
+    two = sample("a.root", selection="(event == 1003) | (event == 1005)", **changes)
+    return [one, dataset(trained, two, name="other")]
+
+
 def test_an_event_with_two_labels_is_refused(trained: Path, tmp_path: Path) -> None:
-    other = dataset(trained, sample("a.root", label="ttbar"), name="other")
-    found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
-    assert found == ('DIR/a.root: event ZZ4b/UL18 1:0:1000 is selected as "ZZ" and as "ttbar"')
+    found = refusal(trained, tmp_path / "out", datasets=two_datasets(trained, label="ttbar"))
+    weight = make_events(40, 1)["weight"][3]
+    assert found == (
+        f"DIR/a.root: event ZZ4b/UL18 1:0:1003 is selected as ZZ of weight {weight} by signal "
+        f"and as ttbar of weight {weight} by other"
+    )
+
+
+def test_an_event_with_two_weights_is_refused(trained: Path, tmp_path: Path) -> None:
+    two = two_datasets(trained, weight="where(event == 1005, 2, 1) * weight")
+    weight = make_events(40, 1)["weight"][5]
+    found = refusal(trained, tmp_path / "out", datasets=two)
+    assert found == (
+        f"DIR/a.root: event ZZ4b/UL18 1:0:1005 is selected as ZZ of weight {weight} by signal "
+        f"and as ZZ of weight {2 * weight} by other"
+    )
+    result = run_evaluate(trained, tmp_path / "out", datasets=two_datasets(trained))
+    assert load_truth(result.path("truth-0000")).selected.sum() == 10
+
+
+def test_an_event_of_two_files_is_refused(trained: Path, tmp_path: Path) -> None:
+    columns = make_events(40, 1)
+    columns["event"][:39] += 500
+    write_root(tmp_path / "copy.root", columns)
+    files = ["a.root", str(tmp_path / "copy.root")]
+    row = dataset(trained, sample(*files, selection="event < 1010"))
+    assert refusal(trained, tmp_path / "out", datasets=[row]) == (
+        "event ZZ4b/UL18 1:3:1039 is read twice: DIR/a.root and OUT/copy.root"
+    )
 
 
 def test_a_file_of_two_samples_is_refused(trained: Path, tmp_path: Path) -> None:
@@ -150,13 +183,15 @@ def test_a_file_of_two_samples_is_refused(trained: Path, tmp_path: Path) -> None
 
 
 def test_inputs_from_different_friends_are_refused(trained: Path, tmp_path: Path) -> None:
-    write_root(tmp_path / "f.root", {"xW": np.ones(40, np.float32)})
-    rows = [friend_chunk(tmp_path / "f.root", 0, 40)]
-    value = friend_json("f", ["xW"], [(trained / "a.root", rows)])
-    path = write_json(tmp_path / "f.json", value)
-    other = dataset(trained, sample("a.root", friends=[str(path)]), name="other")
-    found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
-    assert found == 'DIR/a.root: signal and other read branch "xW" from different friend trees'
+    for branch, column in (("xW", np.ones(40, np.float32)), ("event", np.arange(40))):
+        write_root(tmp_path / "f.root", {branch: column})
+        rows = [friend_chunk(tmp_path / "f.root", 0, 40)]
+        value = friend_json("f", [branch], [(trained / "a.root", rows)])
+        path = write_json(tmp_path / "f.json", value)
+        other = dataset(trained, sample("a.root", friends=[str(path)]), name="other")
+        found = refusal(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
+        text = f'DIR/a.root: signal and other read branch "{branch}" from different friend trees'
+        assert found == text
 
 
 def test_an_event_that_cannot_be_scored_is_refused_even_if_not_selected(

@@ -10,7 +10,7 @@ import pytest
 from hcrc.runtime.data.friend import read_friend
 from hcrc.runtime.data.ids import Ids, find_common, find_duplicate
 from hcrc.runtime.data.root import open_joined
-from hcrc.runtime.data.truth import load_truth
+from hcrc.runtime.data.truth import load_truth, write_truth
 from hcrc.runtime.errors import DataError, JobError
 from hcrc.runtime.nn.roc import roc
 from hcrc.runtime.result import Result, load_result
@@ -197,6 +197,16 @@ def test_an_event_with_half_a_score_is_named(copy: Path) -> None:
     rewrite_root(path, remove)
     found = f'{path}:Events: branch "p_ZZ" entry 6: nan beside columns with a score'
     assert refusal(copy) == found.replace(str(copy), "DIR")
+
+
+def test_an_event_of_two_files_is_named(copy: Path) -> None:
+    for offset in OFFSETS:
+        result = load_result(copy / f"evaluate{offset}" / "result.json")
+        truths = [load_truth(result.path(f"truth-{index:04d}")) for index in (0, 1)]
+        for name in ("sample", "run", "lumi", "event"):
+            getattr(truths[1], name)[7] = getattr(truths[0], name)[5]
+        write_truth(result.path("truth-0001"), truths[1])
+    assert refusal(copy) == "event ZZ4b/UL18 1:0:1005 is read twice: DIR/a.root and DIR/b.root"
 
 
 def test_seeds_must_have_scored_the_same_files(copy: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
+
 Integers = NDArray[np.int64]
 MULTIPLIERS: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 STEP: Final = 0x9E3779B97F4A7C15
@@ -76,6 +78,17 @@ def find_duplicate(ids: Ids) -> tuple[int, int] | None:
         if ids.row(first) == ids.row(again):
             found.append((again, first))
     return min(found)[::-1] if found else None
+
+
+def check_unique(parts: Sequence[Ids], paths: Sequence[object], samples: Sequence[str]) -> None:
+    """Raises :class:`DataError` for an event that comes twice, naming where each part is from."""
+    ids = concatenate(parts)
+    pair = find_duplicate(ids)
+    if pair is not None:
+        ends = np.cumsum([len(part) for part in parts])
+        first, again = (paths[int(np.searchsorted(ends, at, side="right"))] for at in pair)
+        event = ids.describe(pair[0], samples)
+        raise DataError(f"event {event} is read twice: {first} and {again}")
 
 
 def find_common(ids: Ids, others: Ids) -> Integers:

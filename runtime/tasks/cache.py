@@ -26,7 +26,7 @@ from ..data.dataset import (
     select,
     steps,
 )
-from ..data.ids import Ids, concatenate, find_duplicate
+from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import open_joined
 from ..errors import DataError, SpecError
 from ..job import Context
@@ -84,9 +84,8 @@ def cache_events(cell: Cell, attempt: Attempt, context: Context) -> None:
         _normalise(dataset, rows, words)
         for dataset, rows in zip(spec.datasets, grouped, strict=True)
     ]
-    ids = concatenate([part.ids for part in parts])
-    _check_duplicates(ids, parts, words)
-    chunks = _write_chunks(spec, attempt, parts, np.concatenate(weights), ids)
+    check_unique([part.ids for part in parts], [part.file.path for part in parts], words.samples)
+    chunks = _write_chunks(spec, attempt, parts, np.concatenate(weights))
     attempt.path(SCRATCH).unlink()
     counts = _counts(spec.datasets, grouped, weights, words)
     rows = [{"file": name, "events": count} for name, (_, count) in chunks.items()]
@@ -146,19 +145,11 @@ def _normalise(dataset: Dataset, parts: list[FilePart], words: Words) -> Floats:
     return scale_weights(dataset.name, dataset.norm, weight, labels, words.labels)
 
 
-def _check_duplicates(ids: Ids, parts: list[FilePart], words: Words) -> None:
-    pair = find_duplicate(ids)
-    if pair is not None:
-        ends = np.cumsum([len(part.ids) for part in parts])
-        first, again = (parts[int(np.searchsorted(ends, at, side="right"))] for at in pair)
-        event = ids.describe(pair[0], words.samples)
-        raise DataError(f"event {event} is read twice: {first.file.path} and {again.file.path}")
-
-
 def _write_chunks(
-    spec: CacheSpec, attempt: Attempt, parts: list[FilePart], weight: Floats, ids: Ids
+    spec: CacheSpec, attempt: Attempt, parts: list[FilePart], weight: Floats
 ) -> dict[str, tuple[Path, int]]:
     """The chunks by name, with the number of events in each."""
+    ids = concatenate([part.ids for part in parts])
     total = len(ids)
     if spec.chunks < 1 or spec.seed < 0:
         raise SpecError(f"chunks: {spec.chunks} and seed: {spec.seed} must be positive")

@@ -8,7 +8,7 @@ weights and selection, which the merge reads.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
@@ -28,7 +28,7 @@ from ..data.dataset import (
     steps,
 )
 from ..data.friend import BaseFile, Range, to_json
-from ..data.ids import Ids, concatenate
+from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import JoinedTree, open_joined
 from ..data.scores import (
     VIEWS,
@@ -44,7 +44,7 @@ from ..job import Context
 from ..nn.folds import assign_folds
 from ..nn.model import Model, load_model
 from ..result import RESULT, Attempt, Result, open_attempt
-from ..spec import Cell, EvaluateSpec
+from ..spec import Cell, Dataset, EvaluateSpec
 from .train import choose_device
 
 Json: TypeAlias = Any
@@ -54,13 +54,23 @@ UNSCORED: Final = -1
 
 @dataclass(frozen=True)
 class Selected:
-    """What a dataset selects of a file: a mask (n), and the weights where it is true."""
+    """What a dataset selects of a file: ids and a mask (n), and the weights where it is true."""
 
     file: SampleFile
     base: BaseFile
+    ids: Ids
     mask: NDArray[np.bool_]
     weight: NDArray[np.float64]
     label: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """A base file, how its inputs are read, and the truth of its events, not yet scored."""
+
+    file: SampleFile
+    base: BaseFile
+    truth: Truth
 
 
 @dataclass(frozen=True)
@@ -91,15 +101,11 @@ def evaluate(attempt: Attempt, context: Context) -> None:
     samples = list(dict.fromkeys(file.sample_id for part in listed for file in part))
     grouped: dict[tuple[str, str], list[Selected]] = {}
     for dataset, files in zip(spec.datasets, listed, strict=True):
-        parts = [read_selection(file, labels, attempt) for file in files]
-        weight = np.concatenate([np.zeros(0), *[part.weight for part in parts]])
-        label = np.array([part.label for part in parts for _ in part.weight], np.int64)
-        weight = scale_weights(dataset.name, dataset.norm, weight, label, labels)
-        ends = np.cumsum([len(part.weight) for part in parts])[:-1]
-        for part, scaled in zip(parts, np.split(weight, ends) if parts else [], strict=True):
-            one = Selected(part.file, part.base, part.mask, scaled, part.label)
-            grouped.setdefault((part.base.uuid, part.base.name), []).append(one)
-    score_files(list(grouped.values()), labels, samples, scoring, attempt, context)
+        for part in select_events(dataset, files, labels, samples, attempt):
+            grouped.setdefault((part.base.uuid, part.base.name), []).append(part)
+    known = [join_parts(parts, labels, samples, attempt) for parts in grouped.values()]
+    check_unique([row.truth.ids() for row in known], [row.file.path for row in known], samples)
+    score_files(known, labels, samples, scoring, attempt, context)
 
 
 def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scoring:
@@ -118,21 +124,46 @@ def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scor
     return Scoring(trained, models, columns, outputs, context.execution.batch_eval)
 
 
-def read_selection(file: SampleFile, labels: list[str], attempt: Attempt) -> Selected:
+def select_events(
+    dataset: Dataset,
+    files: list[SampleFile],
+    labels: list[str],
+    samples: list[str],
+    attempt: Attempt,
+) -> list[Selected]:
+    """What a dataset selects of each of its files, with the weights after the norm."""
+    parts = [read_selection(file, labels, samples, attempt) for file in files]
+    weight = np.concatenate([np.zeros(0), *[part.weight for part in parts]])
+    label = np.concatenate(
+        [np.zeros(0, np.int64), *[np.full(len(part.weight), part.label) for part in parts]]
+    )
+    weight = scale_weights(dataset.name, dataset.norm, weight, label, labels)
+    ends = np.cumsum([len(part.weight) for part in parts])[:-1]
+    split = np.split(weight, ends) if parts else []
+    return [replace(part, weight=own) for part, own in zip(parts, split, strict=True)]
+
+
+def read_selection(
+    file: SampleFile, labels: list[str], samples: list[str], attempt: Attempt
+) -> Selected:
     """What a dataset selects of one of its files, before the norm."""
+    branches = (*ID_BRANCHES, *file.branches)
+    sample, label = samples.index(file.sample_id), labels.index(file.sample.label)
+    ids: list[Ids] = []
     masks, weights = [np.zeros(0, np.bool_)], [np.zeros(0)]
-    with open_joined(file.path, file.tree, file.friends, file.branches, attempt.read) as tree:
+    with open_joined(file.path, file.tree, file.friends, branches, attempt.read) as tree:
         for start, stop in steps(tree.entries):
+            ids.append(read_ids(tree, sample, start, stop))
             mask, weight = select(tree, file, start, stop)
             masks.append(mask)
             weights.append(weight)
         base = tree.file
-    label = labels.index(file.sample.label)
-    return Selected(file, base, np.concatenate(masks), np.concatenate(weights), label)
+    rows = np.concatenate(masks), np.concatenate(weights)
+    return Selected(file, base, concatenate(ids), *rows, label)
 
 
 def score_files(
-    groups: list[list[Selected]],
+    known: list[Known],
     labels: list[str],
     samples: list[str],
     scoring: Scoring,
@@ -145,22 +176,20 @@ def score_files(
     sources: list[Json] = []
     friends: list[list[tuple[BaseFile, list[Range]]]] = [[] for _ in scoring.models]
     used: dict[str, str] = {}
-    for index, parts in enumerate(groups):
-        check_group(parts)
-        base, entries = parts[0].base, len(parts[0].mask)
+    for index, row in enumerate(known):
+        base, entries = row.base, len(row.truth.event)
         chunk = chunk_path(spec.naming, spec.name, base, entries, used)
         paths = [attempt.path(f"chunks/fold-{model.fold}/{chunk}") for model in scoring.models]
-        ids, folds, uuids = score_file(parts[0].file, samples, paths, scoring, attempt)
-        check_inputs(parts, attempt)
+        uuids = score_file(row, paths, scoring, attempt)
         truth = attempt.path(f"truth/truth-{index:04d}.npz")
-        write_truth(truth, join_truth(parts, labels, samples, ids, folds))
+        write_truth(truth, row.truth)
         files[truth.stem] = truth
         for place, (path, own) in enumerate(zip(paths, uuids, strict=True)):
             friends[place].append((base, whole_range(path, base.name, own, entries)))
             files[f"chunk-{scoring.models[place].fold}-{index:04d}"] = path
-        row = {"path": base.path, "uuid": base.uuid, "tree": base.name, "entries": entries}
-        sources.append({**row, "sample": parts[0].file.sample_id, "truth": truth.stem})
-        context.events.progress(attempt.cell.id, "evaluate", index + 1, len(groups))
+        source = {"path": base.path, "uuid": base.uuid, "tree": base.name, "entries": entries}
+        sources.append({**source, "sample": row.file.sample_id, "truth": truth.stem})
+        context.events.progress(attempt.cell.id, "evaluate", index + 1, len(known))
     data = {
         **describe_models(scoring),
         "name": spec.name,
@@ -189,6 +218,15 @@ def describe_models(scoring: Scoring) -> dict[str, Json]:
     }
 
 
+def join_parts(
+    parts: list[Selected], labels: list[str], samples: list[str], attempt: Attempt
+) -> Known:
+    """A base file as all datasets that read it agree; raises :class:`DataError`."""
+    check_group(parts)
+    check_inputs(parts, attempt)
+    return Known(parts[0].file, parts[0].base, join_truth(parts, labels, samples))
+
+
 def check_group(parts: list[Selected]) -> None:
     """Raises :class:`DataError` if one file goes by two sample names."""
     first = parts[0].file
@@ -201,13 +239,14 @@ def check_group(parts: list[Selected]) -> None:
 
 
 def check_inputs(parts: list[Selected], attempt: Attempt) -> None:
-    """Raises :class:`DataError` if datasets read the network's inputs from different friends."""
+    """Raises :class:`DataError` if datasets read ids or inputs from different friends."""
+    branches = (*ID_BRANCHES, *INPUT_BRANCHES)
     distinct = {tuple(row.source for row in part.file.friends): part.file for part in parts}
     origins: list[dict[str, list[tuple[str, int, int]]]] = []
     for file in distinct.values() if len(distinct) > 1 else ():
-        with open_joined(file.path, file.tree, file.friends, INPUT_BRANCHES, attempt.read) as tree:
-            origins.append({name: tree.origin(name) for name in INPUT_BRANCHES})
-        for name in INPUT_BRANCHES:
+        with open_joined(file.path, file.tree, file.friends, branches, attempt.read) as tree:
+            origins.append({name: tree.origin(name) for name in branches})
+        for name in branches:
             if origins[-1][name] != origins[0][name]:
                 raise DataError(
                     f'{file.path}: {parts[0].file.dataset} and {file.dataset} read branch "{name}" '
@@ -215,31 +254,24 @@ def check_inputs(parts: list[Selected], attempt: Attempt) -> None:
                 )
 
 
-def score_file(
-    file: SampleFile, samples: list[str], paths: list[Path], scoring: Scoring, attempt: Attempt
-) -> tuple[Ids, NDArray[np.int32], list[str]]:
-    """Write one friend file for each model; gives ids, folds (n), and the files' uuids."""
-    branches = (*INPUT_BRANCHES, *ID_BRANCHES)
-    sample = samples.index(file.sample_id)
-    ids: list[Ids] = []
-    folds = [np.zeros(0, np.int32)]
+def score_file(known: Known, paths: list[Path], scoring: Scoring, attempt: Attempt) -> list[str]:
+    """Write one friend file for each model, and in the truth who scored; gives their uuids."""
+    file, truth = known.file, known.truth
     with ExitStack() as stack:
         tree = stack.enter_context(
-            open_joined(file.path, file.tree, file.friends, branches, attempt.read)
+            open_joined(file.path, file.tree, file.friends, INPUT_BRANCHES, attempt.read)
         )
         writers = [
             stack.enter_context(write_scores(path, file.tree, scoring.columns)) for path in paths
         ]
         for start, stop in steps(tree.entries):
-            ids.append(read_ids(tree, sample, start, stop))
             inputs = read_inputs(tree, file.year, start, stop, np.ones(stop - start, np.bool_))
-            fold = torch.full((stop - start,), UNSCORED)
+            event = torch.from_numpy(truth.event[start:stop])
             for model, (_, extend) in zip(scoring.models, writers, strict=True):
-                own = assign_folds(torch.from_numpy(ids[-1].event), model.kfolds) == model.fold
-                fold[own] = model.fold
+                own = assign_folds(event, model.kfolds) == model.fold
+                truth.scored_by[start:stop][own.numpy()] = model.fold
                 extend(score(model, inputs, own, scoring, tree, start))
-            folds.append(fold.numpy().astype(np.int32))
-    return concatenate(ids), np.concatenate(folds), [own for own, _ in writers]
+    return [own for own, _ in writers]
 
 
 def score(
@@ -269,30 +301,29 @@ def score(
     return columns
 
 
-def join_truth(
-    parts: list[Selected],
-    labels: list[str],
-    samples: list[str],
-    ids: Ids,
-    folds: NDArray[np.int32],
-) -> Truth:
-    """The truth of one file; where several datasets select an event, the first one's weight.
+def join_truth(parts: list[Selected], labels: list[str], samples: list[str]) -> Truth:
+    """The truth of one file: labels and weights are those of all datasets that select an event.
 
-    Raises :class:`DataError` for an event that is selected with two labels.
+    Raises :class:`DataError` for an event with two labels or weights.
     """
+    ids = parts[0].ids
     label = np.full(len(ids), NO_LABEL, np.int32)
     weight = np.zeros(len(ids))
-    for part in parts:
-        other = part.mask & (label != NO_LABEL) & (label != part.label)
-        if other.any():
-            entry = int(np.flatnonzero(other)[0])
-            raise DataError(
-                f"{part.file.path}: event {ids.describe(entry, samples)} is selected "
-                f'as "{labels[label[entry]]}" and as "{labels[part.label]}"'
-            )
-        new = part.mask & (label == NO_LABEL)
-        weight[new] = part.weight[new[part.mask]]
-        label[new] = part.label
-    sample = ids.sample.astype(np.int32)
+    for index, part in enumerate(parts):
+        own = np.zeros(len(ids))
+        own[part.mask] = part.weight
+        other = (label != NO_LABEL) & ((label != part.label) | (weight != own))
+        wrong = np.flatnonzero(part.mask & other)
+        if len(wrong):
+            entry = int(wrong[0])
+            first = next(row for row in parts[:index] if row.mask[entry])
+            found = [
+                f"as {labels[row.label]} of weight {value[entry]} by {row.file.dataset}"
+                for row, value in ((first, weight), (part, own))
+            ]
+            event = ids.describe(entry, samples)
+            raise DataError(f"{part.file.path}: event {event} is selected {' and '.join(found)}")
+        label[part.mask], weight[part.mask] = part.label, part.weight
+    sample, scored_by = ids.sample.astype(np.int32), np.full(len(ids), UNSCORED, np.int32)
     selected = label != NO_LABEL
-    return Truth(sample, ids.run, ids.lumi, ids.event, label, weight, selected, folds)
+    return Truth(sample, ids.run, ids.lumi, ids.event, label, weight, selected, scored_by)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.friend import BaseFile, FriendTree, parse_friend, to_json
-from ..data.ids import Ids, concatenate, find_common
+from ..data.ids import Ids, check_unique, concatenate, find_common
 from ..data.root import open_friend
 from ..data.scores import chunk_path, class_column, list_columns, whole_range, write_scores
 from ..data.truth import NO_LABEL, Truth, load_ids, load_truth
@@ -97,6 +97,7 @@ def merge(attempt: Attempt, context: Context) -> None:
         data.append((base, whole_range(path, base.name, own, row["entries"])))
         ids.append(truth.ids())
         context.events.progress(attempt.cell.id, "merge", index + 1, len(first["sources"]))
+    check_unique(ids, [row["path"] for row in first["sources"]], first["samples"])
     check_events(seeds, concatenate(ids))
     friend = to_json(spec.name, written, data)
     attempt.commit(files, {"friend": friend, **describe(seeds, scores, len(concatenate(ids)))})
