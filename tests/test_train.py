@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hcrc.runtime.nn.adam import Adam
 from hcrc.runtime.nn.benchmark import Data, measure, score_events, sides
 from hcrc.runtime.nn.embedding import embedding_statistics
 from hcrc.runtime.nn.folds import assign_folds
+from hcrc.runtime.nn.memory import keep_freed_memory
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.nn.prepare import prepare
 from hcrc.runtime.nn.schedule import FixedStep
@@ -31,8 +33,18 @@ from hcrc.runtime.nn.train import (
     train,
 )
 from hcrc.runtime.result import load_result, open_attempt
-from hcrc.runtime.spec import Architecture, Cell, Classifier, Execution, Ghost, Roc, Training
-from hcrc.runtime.spec import CacheSpec, TrainSpec, read_job
+from hcrc.runtime.spec import (
+    Architecture,
+    CacheSpec,
+    Cell,
+    Classifier,
+    Execution,
+    Ghost,
+    Roc,
+    Training,
+    TrainSpec,
+    read_job,
+)
 from hcrc.runtime.tasks import train as task
 
 CLASSES = ["signal", "ttbar", "multijet"]
@@ -60,7 +72,7 @@ SETTINGS = Settings(
     kfolds=3,
     benchmark=True,
     batch_eval=50,
-    together=True,
+    stack_events=1000,
 )
 TRAINEES = [Trainee(0, 7, offset, fold) for offset in range(2) for fold in range(3)]
 
@@ -119,7 +131,7 @@ def test_stack_trains_each_model_as_if_alone() -> None:
 
 
 def test_one_after_the_other_is_the_same_as_alone_bit_by_bit() -> None:
-    settings = replace(SETTINGS, together=False)
+    settings = replace(SETTINGS, stack_events=1)
     network, _ = train(DATA, EVENT, TRAINEES[:3], settings, Report())
     alone, _ = train(DATA, EVENT, TRAINEES[1:2], settings, Report())
     assert torch.equal(network.weights[1], alone.weights[0])
@@ -146,9 +158,13 @@ def test_models_with_fewer_steps_wait() -> None:
     fold = assign_folds(event, 3)
     trainings = [start_training(Trainee(0, 0, 0, fold_), fold, SETTINGS) for fold_ in range(3)]
     assert [training.plans[0].steps for training in trainings] == [5, 5, 4]
-    stacks = list(schedule_stacks(trainings, 0, together=True))
+    stacks = list(schedule_stacks(trainings, 0, stack_events=96))
     assert stacks == [([0, 1, 2], range(4)), ([0, 1], range(4, 5))]
-    alone = list(schedule_stacks(trainings, 0, together=False))
+    assert list(schedule_stacks(trainings, 0, stack_events=95)) == [
+        ([0, 1], range(5)),
+        ([2], range(4)),
+    ]
+    alone = list(schedule_stacks(trainings, 0, stack_events=1))
     assert alone == [([0], range(5)), ([1], range(5)), ([2], range(4))]
 
 
@@ -156,7 +172,11 @@ def test_models_with_other_batches_are_no_stack() -> None:
     settings = replace(SETTINGS, schedule=FixedStep(replace(TRAINING, batch=1024), GHOST))
     fold = assign_folds(torch.arange(100), 3)
     trainings = [start_training(Trainee(0, 0, 0, fold_), fold, settings) for fold_ in range(3)]
-    assert [models for models, _ in schedule_stacks(trainings, 0, True)] == [[0], [1, 2]]
+    assert [models for models, _ in schedule_stacks(trainings, 0, 1000)] == [[0], [1, 2]]
+
+
+def test_freed_memory_is_kept_by_glibc() -> None:
+    assert keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
 
 
 def test_history_records_the_schedule() -> None:

@@ -59,6 +59,13 @@ class Pixels:
         total = x.sum(2)
         return total if self.times == 1 else total * self.times
 
+    def sum_squares(self, x: Tensor) -> Tensor:
+        """Sums (blocks, features) of the squares of x (blocks, features, L)."""
+        if isinstance(self.times, Tensor):
+            return self.sum(x.square())
+        norm: Tensor = torch.linalg.vector_norm(x, dim=2)
+        return norm.square() * self.times
+
     def counts(
         self, length: int, grouping: Grouping
     ) -> tuple[Tensor, Tensor] | tuple[float, float]:
@@ -92,7 +99,7 @@ def ghost_moments(x: Tensor, pixels: Pixels, grouping: Grouping) -> Moments:
     count, count_less_one = pixels.counts(x.shape[2], grouping)
     mean = grouping.join(pixels.sum(x)) / count
     centered = x - grouping.spread(mean).unsqueeze(2)
-    square = grouping.join(pixels.sum(centered.square()))
+    square = grouping.join(pixels.sum_squares(centered))
     return Moments(centered, mean, square / count_less_one)
 
 
@@ -115,6 +122,7 @@ class GhostConvolution(Function):
         pixels: Pixels,
         grouping: Grouping,
     ) -> Tensor:
+        """Compute, and keep what the gradient needs."""
         repeats = grouping.blocks // len(kernel)
         spread = grouping.spread(inverse).unsqueeze(1)
         scaled = repeat_rows(kernel, repeats) * spread
@@ -124,6 +132,7 @@ class GhostConvolution(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments, in their order."""
         (gradient,) = gradients
         centered, spread, scaled = ctx.saved_tensors
         by_model = Grouping(ctx.models, len(scaled))
@@ -176,11 +185,13 @@ class ExpandWeights(Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, expansion: Expansion) -> Tensor:
+        """Compute, and keep what the gradient needs."""
         ctx.expansion = expansion
         return weights.index_select(1, expansion.index) * expansion.sign
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments, in their order."""
         (gradient,) = gradients
         (one, two), (sign, other) = ctx.expansion.places, ctx.expansion.signs
         total = gradient.index_select(1, one) * sign
@@ -239,6 +250,7 @@ class PairScore(Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, value: Tensor, pairs: Tensor, grid: Grid) -> Tensor:
+        """Compute, and keep what the gradient needs."""
         ctx.save_for_backward(query, value)
         ctx.grid = grid
         blocks, heads, features, queries, n = query.shape
@@ -249,6 +261,7 @@ class PairScore(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments, in their order."""
         (gradient,) = gradients
         query, value = ctx.saved_tensors
         d_query, d_value = torch.empty_like(query), torch.empty_like(value)
@@ -264,6 +277,7 @@ class GatedSoftmax(Function):
 
     @staticmethod
     def forward(ctx: Any, score: Tensor, valid: Tensor, masked_score: float) -> Tensor:
+        """Compute, and keep what the gradient needs."""
         soft = score.masked_fill(valid == 0, masked_score).softmax(dim=3)
         gate = score.sigmoid()
         weights = (soft * gate).mul_(valid)
@@ -272,6 +286,7 @@ class GatedSoftmax(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments, in their order."""
         (gradient,) = gradients
         soft, gate, weights = ctx.saved_tensors
         change = gradient * weights
@@ -289,6 +304,7 @@ class PairSum(Function):
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, value: Tensor, pairs: Tensor, grid: Grid) -> Tensor:
+        """Compute, and keep what the gradient needs."""
         ctx.save_for_backward(weights, value, pairs)
         ctx.grid = grid
         blocks, heads, features, _, n = value.shape
@@ -300,6 +316,7 @@ class PairSum(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the arguments, in their order."""
         (gradient,) = gradients
         weights, value, pairs = ctx.saved_tensors
         d_weights, d_value, d_pairs = (torch.empty_like(x) for x in (weights, value, pairs))

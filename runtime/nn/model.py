@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..spec import Architecture
 from . import folds
+from .benchmark import CPU_BATCH
 from .hcr import HCR
 from .prepare import COLUMNS
 from .state import export_state, import_state
@@ -68,8 +69,10 @@ class Model:
     def predict(self, matrix: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Class probabilities (N, classes) and view probabilities (N, 3), float32 on the CPU.
 
-        ``matrix`` is (N, COLUMNS) of prepared events, scored ``batch`` events at a time.
+        ``matrix`` is (N, COLUMNS) of prepared events, scored at most ``batch`` at a time.
         """
+        if self.network.weights.device.type == "cpu":
+            batch = min(batch, CPU_BATCH)
         if matrix.shape[1] != COLUMNS:
             raise DataError(f"prepared events have {COLUMNS} columns, these {matrix.shape[1]}")
         classes = torch.empty(len(matrix), len(self.classes))

@@ -25,6 +25,7 @@ from .embedding import embedding_statistics, set_embedding_statistics
 from .folds import assign_folds
 from .hcr import HCR
 from .loss import weighted_sum
+from .normalization import Ghosts
 from .schedule import Epoch, FixedStep
 
 
@@ -52,8 +53,8 @@ class Trainee:
 class Settings:
     """What the models of a training have in common.
 
-    ``together``: models train as one stack, not one after the other; the results agree to
-    rounding. A GPU needs it to be busy at all.
+    ``stack_events`` bounds the models times events of a step, beyond which models train one after
+    the other; the results agree to rounding.
     """
 
     classifier: Classifier
@@ -61,7 +62,7 @@ class Settings:
     kfolds: int
     benchmark: bool
     batch_eval: int
-    together: bool
+    stack_events: int
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def train(
             shuffled = torch.randperm(len(training.part), generator=training.generator)
             training.order = training.part[shuffled].to(data.matrix.device)
         losses = torch.zeros(len(trainings), 2, max(t.plans[epoch].steps for t in trainings))
-        for models, steps in schedule_stacks(trainings, epoch, settings.together):
+        for models, steps in schedule_stacks(trainings, epoch, settings.stack_events):
             stack = network.take(models)
             adam = optimizer.take(models, stack.weights)
             plan = trainings[models[0]].plans[epoch]
@@ -168,18 +169,23 @@ def make_network(data: Data, trainings: list[Training], settings: Settings) -> H
 
 
 def schedule_stacks(
-    trainings: list[Training], epoch: int, together: bool
+    trainings: list[Training], epoch: int, stack_events: int
 ) -> Iterator[tuple[list[int], range]]:
     """Which models make which steps of an epoch as one stack: those with the same batches.
 
     Where their steps differ, those with more go on after the others are through.
     """
-    groups: dict[Any, list[int]] = {}
+    groups: dict[tuple[int, Ghosts], list[int]] = {}
     for model, training in enumerate(trainings):
         plan = training.plans[epoch]
-        key = (plan.batch, plan.ghosts) if together else model
-        groups.setdefault(key, []).append(model)
-    for models in groups.values():
+        groups.setdefault((plan.batch, plan.ghosts), []).append(model)
+    stacks = (
+        group[start : start + max(1, stack_events // batch)]
+        for (batch, _), group in groups.items()
+        if batch
+        for start in range(0, len(group), max(1, stack_events // batch))
+    )
+    for models in stacks:
         first = 0
         for last in sorted({trainings[model].plans[epoch].steps for model in models}):
             ready = [model for model in models if trainings[model].plans[epoch].steps >= last]

@@ -21,6 +21,7 @@ from ..job import Context
 from ..nn import folds
 from ..nn.benchmark import Data
 from ..nn.hcr import HCR
+from ..nn.memory import keep_freed_memory
 from ..nn.model import Metadata, save_model
 from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
@@ -32,12 +33,17 @@ from ..spec import Cell, Classifier, TrainSpec
 OWN_FIELDS: Final = ("seed", "offset")
 PROGRESS_SECONDS: Final = 1.0
 ROC_POINTS: Final = 250
+CPU_STACK_EVENTS: Final = 2**14
+# Memory that a training step needs for each event and feature, with attention.
+EVENT_BYTES: Final = 8192
 
 
 def run(cells: list[Cell], context: Context) -> None:
     """Train every cell of the job and leave a result for each; raises JobError."""
     device = choose_device(context.execution.device)
     torch.set_num_threads(context.execution.cpus)
+    if device.type == "cpu":
+        keep_freed_memory()
     for group in group_cells(cells):
         with ExitStack() as stack:
             attempts = [stack.enter_context(open_attempt(cell)) for cell in group]
@@ -71,8 +77,8 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     specs = [cast(TrainSpec, attempt.cell.spec) for attempt in attempts]
     classifier, reference = specs[0].classifier, specs[0].dataset
     check_rocs(classifier)
-    source = [attempt.read_result(reference.result, reference.hash) for attempt in attempts][0]
-    events = load_events(source)
+    sources = [attempt.read_result(reference.result, reference.hash) for attempt in attempts]
+    events = load_events(sources[0])
     cell_ids = [attempt.cell.id for attempt in attempts]
     data = make_data(events, classifier, device)
     for name in empty_classes(data.label, classifier.classes):
@@ -87,22 +93,28 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     ]
     network, trainings = train(data, events.event, trainees, settings, reporter.report())
     for number, attempt in enumerate(attempts):
-        commit(attempt, number, network, trainings, events, source, device)
+        commit(attempt, number, network, trainings, events, sources[0], device)
 
 
 def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Settings:
-    """The settings of a group, and whether its models train as one stack.
+    """The settings of a group, and how large a stack its models train as.
 
-    On a GPU they do. On a CPU one model after the other is faster: a step of one model fits the
-    cache, and there is nothing to gain from larger operations.
+    A GPU takes all it has memory for. On a CPU a stack saves the overhead of small operations,
+    so that a step of 9 models takes 10 to 40% less than 9 steps, at a batch of 1024; beyond
+    that it only takes memory.
     """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        stack_events = free // (2 * EVENT_BYTES * spec.classifier.architecture.features)
+    else:
+        stack_events = CPU_STACK_EVENTS
     return Settings(
         classifier=spec.classifier,
         schedule=FixedStep(spec.training, spec.ghost),
         kfolds=spec.kfolds,
         benchmark=spec.benchmark,
         batch_eval=batch_eval,
-        together=device.type != "cpu",
+        stack_events=stack_events,
     )
 
 
