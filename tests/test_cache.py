@@ -72,6 +72,7 @@ def test_events_are_selected_weighted_prepared_and_named(tmp_path: Path) -> None
     assert events.samples == ["ZZ4b/UL18", "TT/UL16_preVFP"]
     assert len(events) == 40
     assert [row["events"] for row in result.data["chunks"]] == [14, 13, 13]
+    assert result.data["summary"] == ["40 events: 10 ZZ, 30 ttbar"]
     assert {name: column.dtype for name, column in vars(events).items() if name[-1:] != "s"} == {
         "label": torch.int64,
         "weight": torch.float32,

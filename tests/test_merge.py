@@ -123,6 +123,12 @@ def test_the_result_is_a_friend_tree_and_its_auc_is_what_the_tree_gives(copy: Pa
         score.append(values[truth.selected].astype(np.float64))
     expected = roc(np.concatenate(score), np.concatenate(label) == 1, np.concatenate(weight)).auc
     assert result.data["auc"] == {"ttbar vs ZZ": expected}
+    assert result.data["summary"] == [f"AUC ttbar vs ZZ {expected:.4f}, 80 events merged"]
+    assert merge.summarise({"a": None, "b": 0.5}, 3) == [
+        "AUC a not measured, 3 events merged",
+        "AUC b 0.5000",
+    ]
+    assert merge.summarise({}, 3) == ["3 events merged"]
     assert len(result.data["auc_by_seed"]) == 2
 
 

@@ -71,7 +71,7 @@ def test_mean_and_spread_are_over_folds_and_seeds(tmp_path: Path) -> None:
 def test_lines_by_epoch_hold_what_was_measured() -> None:
     rows = [make_model(0, 0.5), make_model(1, 0.7, measured=False)]
     rows[0]["history"][1]["validation"] = None
-    models = plot.Models("small", ["ROC 0"], rows, 1)
+    models = plot.Models("small", ROCS[:1], rows, 1)
     series = plot.collect(models, "validation", None)
     assert series.epochs.tolist() == [1, 3, 4]
     np.testing.assert_allclose(series.values[0], [0.6, 1.1 - 0.5 / 3, 1.1 - 0.5 / 4])
@@ -86,22 +86,63 @@ def test_curves_are_interpolated_where_the_rate_steps_back() -> None:
 
 
 def test_a_panel_shows_mean_spread_and_area() -> None:
-    models = plot.Models("small", ["ROC 0"], [make_model(0, 0.7), make_model(1, 0.8)], 1)
+    models = plot.Models("small", ROCS[:1], [make_model(0, 0.7), make_model(1, 0.8)], 1)
     (axes,) = plot.draw_rocs(models).axes
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["AUC = 0.7500 ± 0.0500"]
-    assert axes.get_xlabel() == "false positive rate"
-    assert models.title == "small: 2 folds × 1 seed"
+    assert [text.get_text() for text in legend.get_texts()] == ["validation, AUC 0.750 ± 0.050"]
+    assert axes.get_xlabel() == "false positive rate of ZZ"
+    assert axes.get_ylabel() == "true positive rate of ttbar"
+    assert models.title == "small, 2 folds: mean ± standard deviation"
     assert len(axes.lines) == 4
 
 
-def test_many_models_are_drawn_as_a_band_alone() -> None:
-    rows = [make_model(fold % 3, 0.5 + fold / 100) for fold in range(30)]
-    models = plot.Models("small", ["ROC 0"], rows, 10)
-    (axes,) = plot.draw_loss(models).axes
-    assert len(axes.lines) == 2
-    assert len(axes.collections) == 2
+def test_the_lines_of_many_models_are_thin() -> None:
+    for count, width in ((6, 0.7), (30, 0.3)):
+        rows = [make_model(fold % 3, 0.5 + fold / 100) for fold in range(count)]
+        models = plot.Models("small", ROCS[:1], rows, count // 3)
+        (axes,) = plot.draw_loss(models).axes
+        widths = [line.get_linewidth() for line in axes.lines]
+        assert widths == ([width] * count + [2]) * 2
+        assert len(axes.collections) == 2
+        assert models.title.startswith(f"small, {count} models of {count // 3} seeds: ")
+
+
+def test_the_summary_has_a_line_for_each_curve(tmp_path: Path) -> None:
+    write_trained(tmp_path / "train0", [0.7, 0.8])
+    write_trained(tmp_path / "train1", [0.6, 0.9])
+    assert run_plot(tmp_path, "train0", "train1").data["summary"] == [
+        "AUC ROC 0 0.75 ± 0.11 over 4 models",
+        "AUC ROC 1 0.75 ± 0.11 over 4 models",
+        "AUC ROC 2 0.75 ± 0.11 over 4 models",
+        "AUC ROC 3 not measured over 4 models",
+    ]
+    summary = run_plot(tmp_path, "train0").data["summary"]
+    assert summary[0] == "AUC ROC 0 0.750 ± 0.050 over 2 folds"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.7356], "0.7356"),
+        ([0.5, 0.5], "0.5000"),
+        ([0.71, 0.75], "0.730 ± 0.020"),
+        ([0.7354, 0.7356], "0.73550 ± 0.00010"),
+        ([0.1, None, 0.9], "0.50 ± 0.40"),
+        ([None, None], "not measured"),
+        ([], "not measured"),
+    ],
+)
+def test_a_spread_has_two_digits(values: list[float | None], expected: str) -> None:
+    assert plot.format_spread(values) == expected
+
+
+def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    names = ["$p_{4b", "$\\frac$" * 20]
+    rocs = [{"name": name, "positive": ["$\\x$"], "negative": ["ZZ"]} for name in names]
+    model = make_model(0, 0.7)
+    write_trained(tmp_path / "train0", [], classifier=classifier(rocs=rocs), models=[model])
+    assert sorted(run_plot(tmp_path, "train0").files) == ["auc.png", "loss.png", "roc.png"]
 
 
 def test_without_curves_or_epochs_there_is_still_a_plot(tmp_path: Path) -> None:

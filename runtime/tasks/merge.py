@@ -257,6 +257,7 @@ def describe(seeds: list[Seed], scores: Scores, events: int) -> dict[str, Json]:
         | {"offset": seed.result.data["offset"], "result": str(seed.path)}
         for seed in seeds
     ]
+    areas = aucs(data, label, weight, scores.merged)
     return {
         "classifier": data["classifier"],
         "labels": data["labels"],
@@ -265,9 +266,20 @@ def describe(seeds: list[Seed], scores: Scores, events: int) -> dict[str, Json]:
         "events": events,
         "events_selected": len(label),
         "seeds": rows,
-        "auc": aucs(data, label, weight, scores.merged),
+        "auc": areas,
         "auc_by_seed": [aucs(data, label, weight, parts) for parts in scores.by_seed],
+        "summary": summarise(areas, events),
     }
+
+
+def summarise(areas: Mapping[str, float | None], events: int) -> list[str]:
+    """A line for each area, the number of events in the first."""
+    lines = [
+        f"AUC {name} {'not measured' if area is None else f'{area:.4f}'}"
+        for name, area in areas.items()
+    ]
+    merged = f"{events} events merged"
+    return [f"{lines[0]}, {merged}", *lines[1:]] if lines else [merged]
 
 
 def aucs(

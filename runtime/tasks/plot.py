@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, floor, log10, sqrt
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final, TypeAlias, cast
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from ..errors import DataError
@@ -27,13 +29,28 @@ from ..spec import Cell, PlotSpec
 Json: TypeAlias = Any
 Floats: TypeAlias = NDArray[np.float64]
 PARTS: Final = {"training": "#0072B2", "validation": "#D55E00"}
-CURVE_COLOUR: Final = "#0072B2"
 GUIDE_COLOUR: Final = "#999999"
-SINGLE_LINES: Final = 12
+FEW_MODELS: Final = 6
 COLUMNS: Final = 3
 GRID: Final = 501
-PANEL_INCHES: Final = (4.4, 4.0)
+PANEL_INCHES: Final = (4.8, 4.6)
+LABEL_LETTERS: Final = 44
 DPI: Final = 150
+STYLE: Final[dict[Any, Any]] = {
+    "font.size": 12,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "xtick.major.pad": 6,
+    "ytick.major.pad": 6,
+    "ytick.right": True,
+    "ytick.minor.visible": True,
+    "text.parse_math": False,
+}
 
 
 @dataclass(frozen=True)
@@ -41,17 +58,22 @@ class Models:
     """The models of some trainings of one classifier, seed by seed and fold by fold."""
 
     classifier: str
-    rocs: list[str]
+    rocs: list[Json]
     rows: list[Json]
     seeds: int
 
     @property
+    def count(self) -> str:
+        """How many: ``3 folds``, or ``6 models`` of several seeds."""
+        word = "model" if self.seeds > 1 else "fold"
+        return f"{len(self.rows)} {word}{'' if len(self.rows) == 1 else 's'}"
+
+    @property
     def title(self) -> str:
-        """What is shown: the classifier, and how many models."""
-        folds, left = divmod(len(self.rows), self.seeds)
-        seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
-        count = f"{len(self.rows)} models of {seeds}" if left else f"{folds} folds × {seeds}"
-        return f"{self.classifier}: {count}"
+        """What is shown: the classifier, how many models, and what line and band are."""
+        seeds = f" of {self.seeds} seeds" if self.seeds > 1 else ""
+        spread = ": mean ± standard deviation" if len(self.rows) > 1 else ""
+        return f"{self.classifier}, {self.count}{seeds}{spread}"
 
 
 @dataclass(frozen=True)
@@ -73,16 +95,17 @@ def plot(attempt: Attempt, context: Context) -> None:
     """Draw the plots of a plot cell and commit them."""
     spec = cast(PlotSpec, attempt.cell.spec)
     models = load_models([attempt.read_result(ref.result, ref.hash) for ref in spec.models])
-    figures = {"loss": draw_loss(models)}
+    drawings = {"loss": draw_loss}
     if models.rocs:
-        figures |= {"roc": draw_rocs(models), "auc": draw_aucs(models)}
+        drawings |= {"roc": draw_rocs, "auc": draw_aucs}
     files: dict[str, Path] = {}
-    for done, (name, figure) in enumerate(figures.items(), 1):
+    for done, (name, draw) in enumerate(drawings.items(), 1):
         files[f"{name}.png"] = attempt.path(f"{name}.png")
-        FigureCanvasAgg(figure).print_figure(
-            files[f"{name}.png"], dpi=DPI, metadata={"Software": None}
-        )
-        context.events.progress(attempt.cell.id, "plot", done, len(figures))
+        with mpl.rc_context(STYLE):
+            FigureCanvasAgg(draw(models)).print_figure(
+                files[f"{name}.png"], dpi=DPI, metadata={"Software": None}
+            )
+        context.events.progress(attempt.cell.id, "plot", done, len(drawings))
     attempt.commit(files, describe(models))
 
 
@@ -95,20 +118,24 @@ def load_models(results: Sequence[Result]) -> Models:
                 f"{result.folder / RESULT}: has another classifier than {first.folder / RESULT}"
             )
     classifier = first.data["classifier"]
-    rocs = [row["name"] for row in classifier["rocs"]]
     rows = [row for result in results for row in result.data["models"]]
-    return Models(classifier["name"], rocs, rows, len(results))
+    return Models(classifier["name"], classifier["rocs"], rows, len(results))
 
 
 def describe(models: Models) -> dict[str, Json]:
     """Mean and spread of the last losses and areas; None where no model has one."""
-    losses = {part: [_last(row, part) for row in models.rows] for part in PARTS}
-    areas = {name: [_area(row, name) for row in models.rows] for name in models.rocs}
+    losses = {part: summarise(_last(row, part) for row in models.rows) for part in PARTS}
+    names = [roc["name"] for roc in models.rocs]
+    areas = {name: summarise(_area(row, name) for row in models.rows) for name in names}
     return {
         "models": len(models.rows),
         "seeds": models.seeds,
-        "loss": {part: summarise(values) for part, values in losses.items()},
-        "auc": {name: summarise(values) for name, values in areas.items()},
+        "loss": losses,
+        "auc": areas,
+        "summary": [
+            f"AUC {name} {format_spread(row['values'])} over {models.count}"
+            for name, row in areas.items()
+        ],
     }
 
 
@@ -118,6 +145,17 @@ def summarise(values: Iterable[float | None]) -> dict[str, Json]:
     known = [value for value in listed if value is not None]
     mean, std = (float(np.mean(known)), float(np.std(known))) if known else (None, None)
     return {"mean": mean, "std": std, "values": listed}
+
+
+def format_spread(values: Iterable[float | None]) -> str:
+    """Mean and standard deviation, the latter to two digits: ``0.736 ± 0.016``."""
+    row = summarise(values)
+    if row["mean"] is None:
+        return "not measured"
+    if len(row["values"]) == 1 or not row["std"]:
+        return f"{row['mean']:.4f}"
+    digits = min(max(1 - floor(log10(row["std"])), 2), 5)
+    return f"{row['mean']:.{digits}f} ± {row['std']:.{digits}f}"
 
 
 def _last(row: Json, part: str) -> float | None:
@@ -146,10 +184,10 @@ def collect(models: Models, part: str, roc: str | None) -> Series:
 
 def draw_loss(models: Models) -> Figure:
     """Training and validation loss by epoch."""
-    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     draw_epochs(axes, models, None)
-    axes.set_ylabel("weighted cross-entropy")
+    axes.set_ylabel("weighted mean cross-entropy [nat]")
     axes.set_title(models.title, fontsize="medium")
     return figure
 
@@ -157,19 +195,17 @@ def draw_loss(models: Models) -> Figure:
 def draw_aucs(models: Models) -> Figure:
     """The area under each ROC curve by epoch, a panel each."""
     figure, panels = make_panels(models)
-    for axes, name in zip(panels, models.rocs, strict=True):
-        draw_epochs(axes, models, name)
-        axes.set_ylabel("AUC")
-        axes.set_title(name, fontsize="medium")
+    for axes, roc in zip(panels, models.rocs, strict=True):
+        draw_epochs(axes, models, roc["name"])
+        axes.set_ylabel("area under the ROC curve")
     return figure
 
 
 def draw_rocs(models: Models) -> Figure:
-    """The ROC curves, a panel each."""
+    """The ROC curves of the validation parts, a panel each."""
     figure, panels = make_panels(models)
-    for axes, name in zip(panels, models.rocs, strict=True):
-        draw_roc(axes, models, name)
-        axes.set_title(name, fontsize="medium")
+    for axes, roc in zip(panels, models.rocs, strict=True):
+        draw_roc(axes, models, roc)
     return figure
 
 
@@ -180,8 +216,11 @@ def make_panels(models: Models) -> tuple[Figure, list[Axes]]:
     rows = ceil(count / columns)
     size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows + 0.4)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(models.title)
-    return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+    figure.suptitle(fill(models.title, LABEL_LETTERS * columns), fontsize="medium")
+    panels = [figure.add_subplot(rows, columns, index + 1) for index in range(count)]
+    for axes, roc in zip(panels, models.rocs, strict=True):
+        axes.set_title(fill(roc["name"], LABEL_LETTERS), fontsize="medium")
+    return figure, panels
 
 
 def draw_epochs(axes: Axes, models: Models, roc: str | None) -> None:
@@ -191,32 +230,34 @@ def draw_epochs(axes: Axes, models: Models, roc: str | None) -> None:
         series = collect(models, part, roc)
         if len(series.epochs):
             drawn = True
-            draw_band(axes, series.epochs, series.values, colour, part)
+            last = series.values[:, -1]
+            label = f"{part} {format_spread(last[~np.isnan(last)])}"
+            draw_band(axes, series.epochs, series.values, colour, label)
     axes.set_xlabel("finished epochs")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
     if drawn:
-        axes.legend(frameon=False)
+        axes.legend()
     else:
         draw_nothing(axes, "not measured")
 
 
-def draw_roc(axes: Axes, models: Models, name: str) -> None:
+def draw_roc(axes: Axes, models: Models, roc: Json) -> None:
     """One ROC curve: each model, the mean true positive rate, and its spread."""
+    name = roc["name"]
     curves = [row["rocs"][name] for row in models.rows if _area(row, name) is not None]
     axes.plot([0, 1], [0, 1], color=GUIDE_COLOUR, linestyle=":", linewidth=1)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    axes.grid(alpha=0.25)
+    axes.set_xlabel(fill(f"false positive rate of {', '.join(roc['negative'])}", LABEL_LETTERS))
+    axes.set_ylabel(fill(f"true positive rate of {', '.join(roc['positive'])}", LABEL_LETTERS))
+    axes.xaxis.set_minor_locator(AutoMinorLocator())
     if not curves:
         draw_nothing(axes, "no events")
         return
     grid = np.linspace(0, 1, GRID)
     values = np.stack([interpolate(curve, grid) for curve in curves])
-    areas = np.array([curve["auc"] for curve in curves])
-    label = f"AUC = {areas.mean():.4f} ± {areas.std():.4f}"
-    draw_band(axes, grid, values, CURVE_COLOUR, label)
-    axes.legend(loc="lower right", frameon=False)
+    label = f"validation, AUC {format_spread(curve['auc'] for curve in curves)}"
+    draw_band(axes, grid, values, PARTS["validation"], label)
+    axes.legend(loc="lower right")
 
 
 def interpolate(curve: Json, grid: Floats) -> Floats:
@@ -229,15 +270,15 @@ def interpolate(curve: Json, grid: Floats) -> Floats:
 
 
 def draw_band(axes: Axes, x: NDArray[Any], values: Floats, colour: str, label: str) -> None:
-    """Mean and spread of the rows, and each of them as a thin line if they are few."""
+    """Mean and spread of the rows, and each of them as a line: the more there are, the thinner."""
     mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    few = 1 < len(values) <= SINGLE_LINES
-    for row in values if few else ():
-        axes.plot(x, row, color=colour, linewidth=0.6, alpha=0.45)
-    if len(values) > 1:
-        axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
     marker = "o" if len(x) < 3 else None
-    axes.plot(x, mean, color=colour, linewidth=1.8, marker=marker, label=label)
+    if len(values) > 1:
+        few = len(values) <= FEW_MODELS
+        width, alpha = (0.7, 0.6) if few else (0.3, 0.25)
+        axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(x, values.T, color=colour, linewidth=width, alpha=alpha)
+    axes.plot(x, mean, color=colour, linewidth=2, marker=marker, label=label)
 
 
 def draw_nothing(axes: Axes, reason: str) -> None:
