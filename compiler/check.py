@@ -14,14 +14,13 @@ from .workflow import Task, Workflow
 def check_plan(
     workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]
 ) -> list[Diagnostic]:
-    """Outputs that collide or cannot be written, and labels that no class is for.
+    """Outputs that collide, and labels that no class is for.
 
     ``outputs`` holds what the tasks' ``output`` keys say, by task.
     """
     tasks = {task.name: task for task in workflow.tasks}
     return [
         *_same_outputs(plan, tasks, outputs),
-        *_remote_outputs(plan, tasks, outputs),
         *_unknown_labels(plan, tasks),
     ]
 
@@ -53,19 +52,6 @@ def _same_outputs(
             message = f"{cell.id} and {other} write to the same folder: {cell.output}"
             found[task, job.name] = Diagnostic("same-output", message, span, notes=(note,))
     return list(found.values())
-
-
-def _remote_outputs(
-    plan: Plan, tasks: Mapping[str, Task], outputs: Mapping[str, Node | None]
-) -> list[Diagnostic]:
-    found = []
-    for task in plan.tasks:
-        if "://" in task.root:
-            node = outputs.get(task.name)
-            span = node.span if node else tasks[task.name].span
-            message = f'"{task.root}" is a URL: results are written to local folders only'
-            found.append(Diagnostic("bad-value", message, span, notes=node.notes if node else ()))
-    return found
 
 
 def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:

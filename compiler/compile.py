@@ -14,10 +14,11 @@ from pathlib import Path
 
 from .backends import shell
 from .bundle import pack, write_bundle
+from .cells import Given, Scope
 from .check import check_plan, check_settings
 from .definitions import Definer, collect_definitions
 from .diagnostics import Diagnostic, sort_diagnostics
-from .expand import Expansion, Given
+from .expand import Expansion
 from .lower import Lowering
 from .nodes import Entry, Scalar
 from .nodes import Mapping as MappingNode
@@ -173,15 +174,15 @@ class _Run:
             problems += unused_settings(node, kinds)
         settings = root.get("settings")
         definer = Definer(self.sources, workflow)
-        expansion = Expansion(workflow, definer, Given(settings, given, self.request.current))
-        plan = expansion.run()
+        scope = Scope(workflow, definer, Given(settings, given, self.request.current))
+        plan = Expansion(scope).run()
         self.diagnostics += problems
         self.diagnostics += check_settings(settings, workflow.tasks)
-        self.diagnostics += [*definer.diagnostics, *expansion.diagnostics]
-        self.used |= definer.used | expansion.used
+        self.diagnostics += [*definer.diagnostics, *scope.diagnostics]
+        self.used |= definer.used | scope.used
         if not self.diagnostics and not self.sources.diagnostics:
             self.diagnostics += unused_parameters(root.get("parameters"), self.used)
-            self.diagnostics += check_plan(workflow, plan, expansion.outputs)
+            self.diagnostics += check_plan(workflow, plan, scope.outputs)
         return plan
 
 

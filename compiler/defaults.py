@@ -1,11 +1,14 @@
-"""Fill in the defaults that the schemas declare, so that a plan says every value."""
+"""What the schemas say of a value beyond whether it is right: defaults, and where text stands."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, Final
 
+from .nodes import Entry, Mapping, Node, Scalar, Sequence
 from .schema import load_schemas
+from .violation import PLACEHOLDER
 
 Json = Any
 WORKFLOW: Final = "workflow.schema.json"
@@ -43,3 +46,41 @@ def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
         if key in filled:
             filled[key] = fill_defaults(filled[key], part_file, part)
     return filled
+
+
+def take_texts(node: Node, reference: str) -> Node:
+    """The node with a filled number or boolean as its text wherever the schema takes text alone."""
+    return _take_texts(node, {"$ref": reference}, "")
+
+
+def _take_texts(node: Node, schema: Json, file: str) -> Node:
+    schema, file = resolve_reference(schema, file)
+    match node:
+        case Scalar():
+            return _text(node) if _wants_text(node, schema) else node
+        case Sequence() if "items" in schema:
+            items = tuple(_take_texts(item, schema["items"], file) for item in node.items)
+            return replace(node, items=items)
+        case Mapping():
+            known, rest = schema.get("properties", {}), schema.get("additionalProperties")
+            rest = rest if isinstance(rest, dict) else {}
+            return node.replace(
+                {
+                    key: Entry(entry.key, _take_texts(entry.value, known.get(key, rest), file))
+                    for key, entry in node.items()
+                }
+            )
+    return node
+
+
+def _text(node: Scalar) -> Scalar:
+    return replace(node, value=node.text, quoted=True)
+
+
+def _wants_text(node: Scalar, schema: Json) -> bool:
+    if not node.filled or node.value is None or isinstance(node.value, str):
+        return False
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    typed = schema.get("pattern") == PLACEHOLDER or {"integer", "number", "boolean"} & {*kinds}
+    return "string" in kinds and not typed

@@ -6,16 +6,17 @@ In come nodes of the workflow and its includes, out come the dataset and classif
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from .defaults import fill_defaults
+from .check_definitions import Read, check_classifier, check_expressions, check_reads
+from .defaults import fill_defaults, take_texts
 from .diagnostics import Diagnostic, Note, Span, suggest
-from .nodes import Entry, Node, Scalar, Sequence, span_within, to_plain
+from .folders import expand_home
+from .nodes import Entry, Node, Scalar, Sequence, to_plain
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
 from .parse import Document
@@ -26,8 +27,12 @@ from .template import substitute
 from .workflow import Definition, Workflow
 
 YEAR: Final = "year"
+DATASET: Final = "dataset.schema.json"
+CLASSIFIER: Final = "classifier.schema.json"
+SAMPLE: Final = f"{DATASET}#/$defs/sample"
+YEARS: Final = f"{SAMPLE}/properties/years"
 PER_SAMPLE: Final = ("friends", "selection", "weight")
-RESERVED_OUTPUTS: Final = ("q_1234", "q_1324", "q_1423")
+SAMPLE_FIELDS: Final = ("sample", "year", "label", "files", *PER_SAMPLE)
 
 
 def collect_definitions(
@@ -55,20 +60,32 @@ def merge_nodes(base: Node, over: Node) -> Node:
     if not isinstance(base, MappingNode) or not isinstance(over, MappingNode):
         return over
     entries = dict(base.entries)
+    removed = []
     for key, entry in over.entries.items():
         if isinstance(entry.value, Scalar) and entry.value.value is None:
             entries.pop(key, None)
+            removed.append((key, entry.key.span))
         elif key in entries:
             entries[key] = Entry(entry.key, merge_nodes(entries[key].value, entry.value))
         else:
             entries[key] = entry
-    return base.replace(entries)
+    merged = base.replace(entries)
+    return replace(merged, removed=(*base.removed, *removed)) if removed else merged
 
 
 def without(node: MappingNode, *keys: str) -> MappingNode:
     """The mapping but for some of its keys."""
     entries = {key: entry for key, entry in node.entries.items() if key not in keys}
     return node.replace(entries)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A definition with what a use of it changes, templates and all; ``span`` is the use's."""
+
+    name: str
+    node: MappingNode
+    span: Span
 
 
 class Definer:
@@ -84,112 +101,117 @@ class Definer:
         self._broken = workflow.broken
         self._definitions = {"dataset": workflow.datasets, "classifier": workflow.classifiers}
 
-    def classifier(self, use: Node, bindings: Mapping[str, Binding]) -> Json:
-        """The classifier spec of a use; None after diagnostics."""
-        name, node = self._resolve("classifier", use)
-        node = self._bind(node, bindings)
-        if node is None or self._invalid(node, "classifier.schema.json"):
-            return None
-        self._check_classes(node)
-        plain = fill_defaults(to_plain(node), "classifier.schema.json")
-        return {"name": name, **{key: plain[key] for key in plain if key != "help"}}
-
-    def dataset(self, use: Node, bindings: Mapping[str, Binding]) -> Json:
-        """The dataset spec of a use, its samples one a year; None after diagnostics."""
-        name, node = self._resolve("dataset", use)
-        raw = node.get("samples") if node is not None else None
-        if node is None or not isinstance(raw, Sequence):
-            return None
-        head = self._bind(without(node, "samples"), bindings)
-        samples = [year for item in raw.items for year in self._years(item, bindings)]
-        if head is None or any(sample is None for sample in samples):
-            return None
-        key = node.entries["samples"].key
-        items = tuple(sample for sample in samples if sample is not None)
-        entries = {**head.entries, "samples": Entry(key, replace(raw, items=items))}
-        whole = head.replace(entries)
-        return None if self._invalid(whole, "dataset.schema.json") else self._spec(name, whole)
-
-    def _resolve(self, kind: str, use: Node) -> tuple[str, MappingNode | None]:
-        """The name that a use gives, and its definition with the overrides, templates and all."""
+    def resolve(self, kind: str, use: Node) -> Use | None:
+        """The dataset or classifier that a use names; None if there is none, or it is wrong."""
         name = use.get("use") if isinstance(use, MappingNode) else use
-        if not isinstance(name, Scalar):
-            return "", None
+        if not isinstance(name, Scalar) or name.text in self._broken:
+            return None
         definition = self._definitions[kind].get(name.text)
-        if definition is None and name.text in self._broken:
-            return name.text, None
         if definition is None:
             message = f'there is no {kind} "{name.text}"'
             help = suggest(name.text, self._definitions[kind])
             self._error(f"unknown-{kind}", message, name.span, help, name.notes)
-            return name.text, None
-        node: Node = definition.node
-        if isinstance(use, MappingNode):
-            node = merge_nodes(node, without(use, "use"))
-        return name.text, node if isinstance(node, MappingNode) else None
-
-    def _bind(self, node: Node | None, bindings: Mapping[str, Binding]) -> MappingNode | None:
-        """The node with its templates filled; None after diagnostics."""
-        if node is None:
             return None
+        changes = without(use, "use") if isinstance(use, MappingNode) else None
+        node = merge_nodes(definition.node, changes) if changes else definition.node
+        return Use(name.text, node, name.span) if isinstance(node, MappingNode) else None
+
+    def classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Json:
+        """The classifier spec of a use; None after diagnostics."""
+        node = self._bind(use.node, bindings, CLASSIFIER)
+        if node is None or self._invalid(node, CLASSIFIER):
+            return None
+        before = len(self.diagnostics)
+        self.diagnostics += check_classifier(node)
+        plain = fill_defaults(to_plain(node), CLASSIFIER)
+        spec = {"name": use.name, **{key: plain[key] for key in plain if key != "help"}}
+        return spec if len(self.diagnostics) == before else None
+
+    def datasets(self, uses: Iterable[Use], bindings: Mapping[str, Binding]) -> Json:
+        """The dataset specs of uses; None after diagnostics. No event is read twice."""
+        before = len(self.diagnostics)
+        reads: list[Read] = []
+        specs = [self._dataset(use, bindings, reads) for use in uses]
+        if len(self.diagnostics) == before:
+            self.diagnostics += check_reads(reads)
+        return specs if len(self.diagnostics) == before else None
+
+    def _dataset(self, use: Use, bindings: Mapping[str, Binding], reads: list[Read]) -> Json:
+        """The spec of a dataset, its samples one a year; None after diagnostics."""
+        entry = use.node.entries.get("samples")
+        head = self._bind(without(use.node, "samples"), bindings, DATASET)
+        items = entry.value.items if entry and isinstance(entry.value, Sequence) else ()
+        samples = [self._years(item, bindings) for item in items]
+        complete = [sample for sample in samples if sample is not None]
+        if not isinstance(head, MappingNode) or len(complete) < len(samples):
+            return None
+        whole = head
+        if entry and isinstance(entry.value, Sequence):
+            filled = replace(entry.value, items=tuple(years[0][1] for years in complete))
+            whole = head.replace({**head.entries, "samples": Entry(entry.key, filled)})
+        elif entry:
+            whole = head.replace({**head.entries, "samples": entry})
+        if self._invalid(whole, DATASET):
+            return None
+        return self._spec(use, head, [year for years in complete for year in years], reads)
+
+    def _bind(self, node: Node, bindings: Mapping[str, Binding], schema: str) -> Node | None:
+        """The node with its templates filled; None after diagnostics."""
         done = substitute(node, bindings)
         self.diagnostics += done.diagnostics
         self.used |= done.used
-        bound = done.node
-        return bound if isinstance(bound, MappingNode) and not done.diagnostics else None
+        return None if done.diagnostics else take_texts(done.node, schema)
 
-    def _invalid(self, node: MappingNode, schema: str) -> bool:
+    def _invalid(self, node: Node, schema: str) -> bool:
         problems = validate(node, schema, bound=True)
         self.diagnostics += problems
         return bool(problems)
 
-    def _years(self, sample: Node, bindings: Mapping[str, Binding]) -> Iterable[MappingNode | None]:
-        """The sample once for each of its years, with ``{year}`` filled."""
-        years = sample.get("years") if isinstance(sample, MappingNode) else None
-        if not isinstance(sample, MappingNode) or years is None:
-            return [self._bind(sample, bindings)]
-        done = substitute(years, bindings)
-        self.used |= done.used
-        if done.diagnostics or not isinstance(done.node, Sequence) or not done.node.items:
-            return [self._bind(sample, bindings)]
+    def _years(
+        self, sample: Node, bindings: Mapping[str, Binding]
+    ) -> list[tuple[str, Node]] | None:
+        """A sample for each of its years, with ``{year}`` filled; None after diagnostics.
+
+        One without a list of years is there once, for the schema to speak about.
+        """
+        entry = sample.entries.get("years") if isinstance(sample, MappingNode) else None
+        years = self._bind(entry.value, bindings, YEARS) if entry else None
+        if not isinstance(sample, MappingNode) or entry is None or years is None:
+            bound = None if entry else self._bind(sample, bindings, SAMPLE)
+            return None if bound is None else [("", bound)]
         rest = without(sample, "years")
-        entry = sample.entries["years"]
-        found = []
-        for item in done.node.items:
-            value = item.text if isinstance(item, Scalar) else None
-            bound = self._bind(rest, {**bindings, YEAR: Binding(value, item, item.span)})
-            entries = {"years": Entry(entry.key, replace(done.node, items=(item,)))}
-            found.append(bound and bound.replace({**bound.entries, **entries}))
+        found: list[tuple[str, Node]] = []
+        for item in _texts(years) or [Scalar("", "", True, years.span)]:
+            year = {**bindings, YEAR: Binding(item.text, item, item.span)}
+            bound = self._bind(rest, year, SAMPLE)
+            if not isinstance(bound, MappingNode):
+                return None
+            whole = bound.replace({**bound.entries, "years": Entry(entry.key, years)})
+            found.append((item.text, whole))
         return found
 
-    def _spec(self, name: str, node: MappingNode) -> Json:
-        plain = fill_defaults(to_plain(node), "dataset.schema.json")
-        self._check_expressions(node)
-        base = self._base(node)
-        samples = node.get("samples")
-        nodes = samples.items if isinstance(samples, Sequence) else ()
+    def _spec(
+        self, use: Use, head: MappingNode, samples: list[tuple[str, Node]], reads: list[Read]
+    ) -> Json:
+        plain = fill_defaults(to_plain(head), DATASET)
+        self.diagnostics += check_expressions(head)
+        base, tree = self._base(head), plain["tree"]
+        specs = []
+        for year, node in samples:
+            self.diagnostics += check_expressions(node)
+            spec = {key: plain[key] for key in PER_SAMPLE} | to_plain(node) | {"year": year}
+            files = self._files(node, base)
+            spec["files"] = [name for name, _ in files]
+            specs.append({key: spec[key] for key in SAMPLE_FIELDS})
+            for name, item in files:
+                path = str(base / name)
+                reads.append(Read(path, tree, spec["selection"], use.span, item))
         return {
-            "name": name,
+            "name": use.name,
             "base": str(base),
-            "tree": plain["tree"],
-            "samples": [
-                self._sample(item, {key: plain[key] for key in PER_SAMPLE} | sample, base)
-                for item, sample in zip(nodes, plain["samples"], strict=True)
-                if isinstance(item, MappingNode)
-            ],
+            "tree": tree,
+            "samples": specs,
             "norm": plain["norm"],
-        }
-
-    def _sample(self, node: MappingNode, plain: Json, base: Path) -> Json:
-        self._check_expressions(node)
-        return {
-            "sample": plain["sample"],
-            "year": plain["years"][0],
-            "label": plain["label"],
-            "files": self._files(node.entries["files"].value, base),
-            "friends": plain["friends"],
-            "selection": plain["selection"],
-            "weight": plain["weight"],
         }
 
     def _base(self, node: MappingNode) -> Path:
@@ -197,59 +219,19 @@ class Definer:
         base = node.get("base")
         if not isinstance(base, Scalar):
             return self._sources.folder(node.span)
-        folder = self._sources.folder(base.span) / Path(base.text).expanduser()
+        folder = self._sources.folder(base.span) / expand_home(base.text)
         return Path(os.path.normpath(folder))
 
-    def _files(self, node: Node, base: Path) -> list[str]:
-        """Names of files, relative to the base as they are written."""
-        items = node.items if isinstance(node, Sequence) else (node,)
-        names: list[str] = []
-        for item in items:
-            if isinstance(item, Scalar) and SELECT in item.text:
-                names += self._sources.select(item, item.text, base)
-            elif isinstance(item, Scalar):
-                names.append(item.text)
-        if not items:
-            self._error("bad-value", "a sample without files", node.span, notes=node.notes)
-        return [name if "://" in name else os.path.normpath(name) for name in names]
-
-    def _check_expressions(self, node: MappingNode) -> None:
-        for key in ("selection", "weight"):
-            value = node.get(key)
-            if isinstance(value, Scalar) and isinstance(value.value, str):
-                self._check_expression(value)
-
-    def _check_expression(self, node: Scalar) -> None:
-        try:
-            ast.parse(node.text.strip(), mode="eval")
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            reason = getattr(error, "msg", None) or str(error)
-            start = max((getattr(error, "offset", 1) or 1) - 1, 0)
-            span = span_within(node, start, start + 1)
-            message = f'"{node.text}" is not an expression over branches: {reason}'
-            self._error("bad-expression", message, span, notes=node.notes)
-
-    def _check_classes(self, node: MappingNode) -> None:
-        """Classes that ROCs and outputs name have to be the classifier's."""
-        classes = _texts(node.get("classes"))
-        allowed = [item.text for item in classes]
-        rocs = node.get("rocs")
-        for roc in rocs.items if isinstance(rocs, Sequence) else ():
-            if isinstance(roc, MappingNode):
-                self._known(_texts(roc.get("positive")) + _texts(roc.get("negative")), allowed)
-        outputs = node.get("outputs")
-        for name, entry in outputs.entries.items() if isinstance(outputs, MappingNode) else ():
-            self._known(_texts(entry.value), allowed)
-            if name in (*RESERVED_OUTPUTS, *(f"p_{item}" for item in allowed)):
-                message = f'the output "{name}" is there already'
-                self._error("duplicate-name", message, entry.key.span)
-
-    def _known(self, names: list[Scalar], allowed: list[str]) -> None:
-        for name in names:
-            if name.text not in allowed:
-                message = f'there is no class "{name.text}"'
-                help = suggest(name.text, allowed)
-                self._error("unknown-class", message, name.span, help, name.notes)
+    def _files(self, sample: Node, base: Path) -> list[tuple[str, Scalar]]:
+        """Names of a sample's files, relative to the base as they are written, and their places."""
+        node = sample.get("files") if isinstance(sample, MappingNode) else None
+        found: list[tuple[str, Scalar]] = []
+        for item in node.items if isinstance(node, Sequence) else (node,):
+            if isinstance(item, Scalar):
+                listed = SELECT in item.text
+                names = self._sources.select(item, item.text, base) if listed else [item.text]
+                found += [(_normal(name), item) for name in names]
+        return found
 
     def _error(
         self,
@@ -262,6 +244,10 @@ class Definer:
         self.diagnostics.append(Diagnostic(code, message, span, help, notes))
 
 
-def _texts(node: Node | None) -> list[Scalar]:
+def _normal(name: str) -> str:
+    return name if "://" in name else os.path.normpath(name)
+
+
+def _texts(node: Node) -> list[Scalar]:
     items = node.items if isinstance(node, Sequence) else ()
     return [item for item in items if isinstance(item, Scalar)]

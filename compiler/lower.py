@@ -6,22 +6,25 @@ refers to it: one mistake gives one message.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from .defaults import task_schema
-from .diagnostics import Diagnostic, Note, Span, suggest
+from .diagnostics import Diagnostic, Note, Span, show, suggest
+from .folders import axis_text
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence
-from .parameters import Binding
+from .parameters import RESERVED, Binding
 from .plan import AxisValue
 from .ranges import range_of
 from .template import substitute
 from .workflow import Axis, Task, TaskReference
 
 MAX_CELLS: Final = 1_000_000
+MAX_TEXT: Final = 200
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class Lowering:
                 draft = self._draft(name, entry.key.span, entry.value)
                 if draft is not None:
                     drafts[name] = draft
-        self._check_references(drafts, node)
+        order = self._order(drafts)
+        self._check_references({name: drafts[name] for name in order}, drafts, node)
         done: dict[str, Task] = {}
-        for name in self._order(drafts):
+        for name in order:
             task = self._task(drafts[name], done)
             if task is not None:
                 done[name] = task
@@ -71,11 +75,12 @@ class Lowering:
         return draft if len(self.diagnostics) == before else None
 
     def _axes(self, node: Node | None) -> dict[str, Axis]:
-        if not isinstance(node, MappingNode):
-            return {}
-        return {
-            name: Axis(name, self._values(entry.value), entry.value) for name, entry in node.items()
-        }
+        axes: dict[str, Axis] = {}
+        for name, entry in node.items() if isinstance(node, MappingNode) else ():
+            if name in RESERVED:
+                self._error("bad-name", f"the name {show(name)} is reserved", entry.key.span)
+            axes[name] = Axis(name, self._values(entry.value), entry.value)
+        return axes
 
     def _values(self, node: Node) -> tuple[AxisValue, ...]:
         """The values of an axis: a list of scalars as they are, or a range."""
@@ -94,17 +99,21 @@ class Lowering:
         return tuple(value for value in values if isinstance(value, int))
 
     def _distinct(self, node: Sequence) -> tuple[AxisValue, ...]:
-        values: dict[tuple[type, AxisValue], AxisValue] = {}
+        """Values by their texts: cells that are called alike would share a folder."""
+        values: dict[str, AxisValue] = {}
         for item in node.items:
             value = item.value if isinstance(item, Scalar) else None
-            if value is None:
-                message = "a value of an axis is a string, a number or a boolean"
+            if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                message = "a value of an axis is a string, a finite number or a boolean"
                 self._error("wrong-type", message, item.span, notes=item.notes)
-            elif (type(value), value) in values:
-                message = f"{value!r} is there twice"
+            elif axis_text(value) in values:
+                message = f"{axis_text(value)} is there twice"
                 self._error("bad-range", message, item.span, notes=item.notes)
+            elif len(axis_text(value)) > MAX_TEXT:
+                message = f"a value of an axis has more than {MAX_TEXT} characters in a folder"
+                self._error("bad-value", message, item.span, notes=item.notes)
             else:
-                values[type(value), value] = value
+                values[axis_text(value)] = value
         return tuple(values.values())
 
     def _references(self, kind: str, node: MappingNode) -> tuple[TaskReference, ...]:
@@ -118,15 +127,15 @@ class Lowering:
             self.diagnostics += done.diagnostics
             if isinstance(done.node, Scalar) and not done.diagnostics:
                 gathers = schema.get("x-gathers", False)
-                found.append(TaskReference(key, done.node.text, gathers, done.node.span))
+                found.append(TaskReference(key, done.node.text, gathers, done.node))
         return tuple(found)
 
-    def _check_references(self, drafts: dict[str, Draft], node: MappingNode) -> None:
-        for draft in drafts.values():
-            properties = task_schema(draft.kind)["properties"]
+    def _check_references(
+        self, chosen: dict[str, Draft], drafts: dict[str, Draft], node: MappingNode
+    ) -> None:
+        for draft in chosen.values():
             for reference in draft.references:
-                wanted = properties[reference.key]["x-refers-to"]
-                self._check_reference(reference, wanted, drafts, node)
+                self._check_reference(reference, self._wanted(draft, reference), drafts, node)
 
     def _check_reference(
         self, reference: TaskReference, wanted: str, drafts: dict[str, Draft], node: MappingNode
@@ -135,12 +144,14 @@ class Lowering:
         if target is not None and target.kind != wanted:
             takes = f"{reference.key} takes {_a(wanted)} task"
             message = f'"{reference.task}" is {_a(target.kind)} task: {takes}'
-            self._error("wrong-reference", message, reference.span)
+            at = reference.node
+            self._error("wrong-reference", message, at.span, notes=at.notes)
         elif target is None and reference.task not in node.entries:
             names = [name for name, draft in drafts.items() if draft.kind == wanted]
             message = f'there is no task "{reference.task}"'
             help = suggest(reference.task, names) or f"{reference.key} takes {_a(wanted)} task"
-            self._error("undeclared-reference", message, reference.span, help)
+            at = reference.node
+            self._error("undeclared-reference", message, at.span, help, at.notes)
 
     def _order(self, drafts: dict[str, Draft]) -> list[str]:
         """Names so that each comes after what it refers to; a circle is an error and left out."""
@@ -161,34 +172,46 @@ class Lowering:
 
     def _task(self, draft: Draft, done: dict[str, Task]) -> Task | None:
         """The task with its axes; None if something it refers to is not there."""
-        targets = [done.get(reference.task) for reference in draft.references]
-        if any(target is None for target in targets):
+        before = len(self.diagnostics)
+        targets = [done[item.task] for item in draft.references if item.task in done]
+        if len(targets) < len(draft.references):
             return None
-        axes, inherited = draft.axes, False
+        axes = draft.axes
         for reference, target in zip(draft.references, targets, strict=True):
-            if target is None or reference.gathers:
-                continue
-            if not draft.axes:
-                axes, inherited = {**axes, **target.axes}, True
+            if target.kind != self._wanted(draft, reference):
+                return None
+            if not reference.gathers and not draft.axes:
+                axes = {**axes, **target.axes}
             else:
                 self._check_axes(draft, reference, target)
         self._check_size(draft, axes)
-        return Task(
-            draft.name, draft.kind, draft.node, axes, inherited, draft.references, draft.span
-        )
+        task = Task(draft.name, draft.kind, draft.node, axes, draft.references, draft.span)
+        return task if len(self.diagnostics) == before else None
+
+    def _wanted(self, draft: Draft, reference: TaskReference) -> str:
+        """The kind of task that a reference takes."""
+        kind: str = task_schema(draft.kind)["properties"][reference.key]["x-refers-to"]
+        return kind
 
     def _check_axes(self, draft: Draft, reference: TaskReference, target: Task) -> None:
-        """A task with axes of its own has those of what it reads, and no other values on them."""
+        """A task with axes of its own has no values that what it reads has not.
+
+        One that does not gather has all axes of what it reads.
+        """
         for axis in target.axes.values():
             own = draft.axes.get(axis.name)
+            if own is None and reference.gathers:
+                continue
             if own is None:
                 message = (
                     f'"{reference.task}" has the axis "{axis.name}", and "{draft.name}" has not'
                 )
                 help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
-                self._error("wrong-reference", message, reference.span, help)
+                at = reference.node
+                self._error("wrong-reference", message, at.span, help, at.notes)
                 continue
-            missing = [value for value in own.values if value not in axis.values]
+            there = {axis_text(value) for value in axis.values}
+            missing = [text for text in map(axis_text, own.values) if text not in there]
             if missing:
                 message = f'"{reference.task}" has no cell with {axis.name} = {missing[0]}'
                 note: Note = (f'the axis of "{reference.task}"', axis.node.span)

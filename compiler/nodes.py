@@ -12,13 +12,17 @@ Value = None | bool | int | float | str
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A leaf: its value, and its text as written, without quotes and escapes."""
+    """A leaf: its value, and its text as written, without quotes and escapes.
+
+    `filled` says that the value came through a placeholder, or from an axis.
+    """
 
     value: Value
     text: str
     quoted: bool
     span: Span
     notes: tuple[Note, ...] = ()
+    filled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Entries by the text of their keys, in the order of the file; no key is there twice."""
+    """Entries by the text of their keys, in the order of the file; no key is there twice.
+
+    `removed` says where a merge took keys out.
+    """
 
     entries: abc.Mapping[str, Entry]
     span: Span
     notes: tuple[Note, ...] = ()
     flow: bool = False
+    removed: tuple[tuple[str, Span], ...] = ()
 
     def get(self, key: str) -> "Node | None":
         """Return the value of a key, or None without it."""

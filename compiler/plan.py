@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ AxisValue = int | float | str | bool
 HASH_LENGTH: Final = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One point of a task's axes: its folder, its spec, and the hash of what decides it."""
 
@@ -28,6 +28,22 @@ class Cell:
     output: str
     hash: str
     spec: Mapping[str, Json]
+
+    def to_json(self) -> Json:
+        """The cell as ``schemas/job.schema.json`` has it."""
+        return {
+            "id": self.id,
+            "axes": self.axes,
+            "output": self.output,
+            "hash": self.hash,
+            "spec": self.spec,
+        }
+
+    def reads(self, keys: Iterable[str]) -> Iterator[str]:
+        """Ids of the cells that some keys of the spec refer to."""
+        for key in keys:
+            value = self.spec[key]
+            yield from [each["cell"] for each in (value if isinstance(value, list) else [value])]
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,7 @@ class JobSpec:
             "name": self.name,
             "task": self.task,
             "needs": list(self.needs),
-            "cells": [vars(cell) for cell in self.cells],
+            "cells": [cell.to_json() for cell in self.cells],
             "execution": self.execution,
         }
 
@@ -94,11 +110,14 @@ class Plan:
         return (cell for job in self.jobs for cell in job.cells)
 
 
+CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical(value: Json) -> str:
     """The one JSON text of a value: keys sorted, no spaces, NaN refused."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return CANONICAL.encode(value)
 
 
 def digest(text: str) -> str:

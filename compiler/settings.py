@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from .defaults import fill_defaults
+from .defaults import fill_defaults, take_texts
 from .definitions import merge_nodes
 from .diagnostics import Diagnostic, suggest
+from .folders import refuse_folder
 from .nodes import Entry, Node, Scalar, to_plain
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
@@ -54,9 +55,21 @@ def effective_settings(
     if merged is None:
         return fill_defaults(empty, SCHEMA), [], set()
     done = substitute(merged, bindings)
-    diagnostics = list(done.diagnostics) or validate(done.node, SCHEMA, bound=True)
-    plain = {} if diagnostics else to_plain(done.node)
+    node = take_texts(done.node, SCHEMA)
+    diagnostics = list(done.diagnostics) or validate(node, SCHEMA, bound=True)
+    diagnostics = diagnostics or _check_base(node)
+    plain = {} if diagnostics else to_plain(node)
     return fill_defaults({**empty, **plain}, SCHEMA), diagnostics, set(done.used)
+
+
+def _check_base(node: Node) -> list[Diagnostic]:
+    """What is wrong with IO.output, the folder of all outputs."""
+    group = node.get("IO") if isinstance(node, MappingNode) else None
+    value = group.get("output") if isinstance(group, MappingNode) else None
+    wrong = refuse_folder(value.text) if isinstance(value, Scalar) else None
+    if value is None or wrong is None:
+        return []
+    return [Diagnostic("bad-value", f'"output" {wrong}', value.span, None, value.notes)]
 
 
 def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import yaml
 
-from .diagnostics import Diagnostic, Span, show_path, suggest
+from .diagnostics import Diagnostic, Note, Span, show_path, suggest
+from .folders import expand_home
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, read_document
 
@@ -30,7 +31,8 @@ class Sources:
         self.documents: list[Document] = []
         self.diagnostics: list[Diagnostic] = []
         self._folders: dict[str, Path] = {}
-        self._tables: dict[Path, Any] = {}
+        self._tables: dict[Path, dict[Any, Any] | None] = {}
+        self._including: list[str] = []
 
     def read(self, path: Path) -> Document | None:
         """The document in a file, and after it those that it includes."""
@@ -41,11 +43,13 @@ class Sources:
         self._folders[name] = path.parent
         document, diagnostics = read_document(path, name)
         self.diagnostics += diagnostics
-        if document is None:
-            return None
         self.documents.append(document)
+        if document.root is None:
+            return None
+        self._including.append(name)
         for include in _includes(document):
             self._include(include, path.parent)
+        self._including.pop()
         return document
 
     def display(self, path: Path) -> str:
@@ -57,54 +61,92 @@ class Sources:
         return self._folders.get(span.file, self.current)
 
     def _include(self, node: Scalar, folder: Path) -> None:
-        name = Path(node.text).expanduser()
-        packaged = Path(str(resources.files("hcrc.workflows"))) / name
-        for path in (folder / name, packaged):
-            if path.is_file():
+        packaged = Path(str(resources.files("hcrc.workflows")))
+        for base in (folder, packaged):
+            path = Path(os.path.normpath(base / expand_home(node.text)))
+            if _is_file(path):
+                self._check_circle(node, self.display(path))
                 self.read(path)
                 return
-        self._error("unreadable-file", f'there is no file "{name}" to include', node.span)
+        message = f'there is no file "{node.text}" to include'
+        self._error("unreadable-file", message, node.span, notes=node.notes)
+
+    def _check_circle(self, node: Scalar, name: str) -> None:
+        if name in self._including:
+            circle = [*self._including[self._including.index(name) :], name]
+            message = f"files include each other in a circle: {' → '.join(circle)}"
+            self._error("cycle", message, node.span)
 
     def select(self, node: Scalar, text: str, base: Path) -> list[str]:
         """The list of names that ``FILE@@KEY`` stands for; FILE is relative to ``base``."""
         name, _, keys = text.partition(SELECT)
-        path = base / Path(name).expanduser()
-        value = self._table(node, path)
-        for key in keys.split(".") if value is not None else []:
-            value = self._step(node, path, value, key)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return value
-        if value is not None:
-            self._error("wrong-type", f'"{text}" is not a list of file names', node.span)
-        return []
+        path = base / expand_home(name)
+        table = self._table(node, path)
+        if table is None:
+            return []
+        value: Any = table
+        for key in keys.split("."):
+            if not isinstance(value, dict) or key not in value:
+                value = _named(value)
+            if key not in value:
+                message = f'{self.display(path)} has no key "{key}" there'
+                self._error("unknown-key", message, node.span, suggest(key, value), node.notes)
+                return []
+            value = value[key]
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            message = f'"{text}" is not a list of file names'
+            self._error("wrong-type", message, node.span, notes=node.notes)
+            return []
+        if not value or not all(value):
+            self._error("bad-value", f'"{text}" names no file', node.span, notes=node.notes)
+        return value
 
-    def _step(self, node: Scalar, path: Path, value: Any, key: str) -> Any:
-        if isinstance(value, dict) and key in value:
-            return value[key]
-        if value is not None:
-            allowed = list(map(str, value)) if isinstance(value, dict) else []
-            message = f'{self.display(path)} has no key "{key}" there'
-            self._error("unknown-key", message, node.span, suggest(key, allowed))
-        return None
-
-    def _table(self, node: Scalar, path: Path) -> Any:
+    def _table(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
+        """The mapping in a file, read once; None, after one diagnostic, if there is none."""
         if path not in self._tables:
             self._tables[path] = self._load(node, path)
         return self._tables[path]
 
-    def _load(self, node: Scalar, path: Path) -> Any:
+    def _load(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
+        name = self.display(path)
         try:
             text = path.read_text("utf-8")
-            return json.loads(text) if path.suffix == ".json" else _load_yaml(text)
+            value = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
+            if isinstance(value, dict):
+                return value
+            message = f"{name}: it is not a mapping"
         except OSError as error:
-            message = f"{self.display(path)}: {error.strerror}"
-        except (ValueError, yaml.YAMLError) as error:
-            message = f"{self.display(path)}: {str(error).splitlines()[0]}"
-        self._error("unreadable-file", message, node.span)
+            message = f"{name}: {error.strerror}"
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+            message = f"{name}{place}: {error.problem}"
+        except (ValueError, yaml.YAMLError, RecursionError) as error:
+            message = f"{name}: {str(error).splitlines()[0]}"
+        self._error("unreadable-file", message, node.span, notes=node.notes)
         return None
 
-    def _error(self, code: str, message: str, span: Span, help: str | None = None) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help))
+    def _error(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+    ) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help, notes))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _named(value: Any) -> dict[str, Any]:
+    """A mapping by the texts of its keys; anything else has none."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 def _load_yaml(text: str) -> Any:
@@ -116,4 +158,6 @@ def _includes(document: Document) -> Iterator[Scalar]:
     root = document.root
     node: Node | None = root.get("include") if isinstance(root, Mapping) else None
     if isinstance(node, Sequence):
-        yield from (item for item in node.items if isinstance(item, Scalar))
+        for item in node.items:
+            if isinstance(item, Scalar) and isinstance(item.value, str) and item.text.isprintable():
+                yield from [item] * bool(item.text)

@@ -18,6 +18,7 @@ NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _LONE: Final = re.compile(r"([A-Za-z_]\w*)(?::[^{}]*)?", re.ASCII)
 _MAX_WIDTH: Final = 999
+_UNDECODED: Final = re.compile("[\ud800-\udfff]")
 
 
 class TemplateError(ValueError):
@@ -117,7 +118,7 @@ def node_of(value: Any, span: Span, notes: tuple[Note, ...]) -> Node:
         return Mapping({}, span, notes).replace(entries)
     if isinstance(value, list | tuple):
         return Sequence(tuple(node_of(item, span, notes) for item in value), span, notes)
-    return Scalar(value, _plain_text(value), isinstance(value, str), span, notes)
+    return Scalar(value, plain_text(value), isinstance(value, str), span, notes, filled=True)
 
 
 class _Filler:
@@ -222,8 +223,13 @@ class _Filler:
             self.refuse(
                 node, TemplateError(message, *place, "declare a parameter with this default")
             )
+        elif not name:
+            self.refuse(node, TemplateError("{env:} names no variable", *place, "write {env:NAME}"))
         elif name not in self.environment:
             message = f"the environment variable {show(name)[1:-1]} is not set"
+            self.refuse(node, TemplateError(message, *place))
+        elif _UNDECODED.search(self.environment[name]):
+            message = f"the environment variable {show(name)[1:-1]} is not UTF-8 text"
             self.refuse(node, TemplateError(message, *place))
         else:
             value = self.environment[name]
@@ -297,7 +303,7 @@ def _format(binding: Binding, placeholder: Placeholder) -> str:
         message = f"{{{placeholder.name}}} is a {kind}: it cannot stand inside of a string"
         raise TemplateError(message, *place)
     if not spec:
-        return _plain_text(value)
+        return plain_text(value)
     if any(int(digits) > _MAX_WIDTH for digits in re.findall(r"[0-9]{1,20}", spec)):
         raise TemplateError(
             f"the format {show(spec)} is wider than {_MAX_WIDTH} characters", *place
@@ -309,7 +315,7 @@ def _format(binding: Binding, placeholder: Placeholder) -> str:
         raise TemplateError(message, *place) from None
 
 
-def _plain_text(value: Any) -> str:
+def plain_text(value: Any) -> str:
     """Return a scalar as YAML would write it, strings without quotes."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

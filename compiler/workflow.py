@@ -10,6 +10,7 @@ from . import nodes
 from .diagnostics import Span
 from .parameters import Binding
 from .plan import AxisValue
+from .template import plain_text
 
 
 @dataclass(frozen=True)
@@ -24,29 +25,34 @@ class Axis:
         """The axis at one of its values, as strings of the task see it."""
         return Binding(value, self.node, self.node.span)
 
+    def fill(self, value: AxisValue) -> nodes.Scalar:
+        """One of its values, in place of the key that the axis fills."""
+        note = (f"in expansion of {{{self.name}}} = {plain_text(value)}", self.node.span)
+        span = self.node.span
+        return nodes.Scalar(value, plain_text(value), False, span, (note,), filled=True)
+
 
 @dataclass(frozen=True)
 class TaskReference:
-    """A task that another one reads: cell by cell, or all its cells if it ``gathers``."""
+    """A task that another one reads: cell by cell, or all its cells if it ``gathers``.
+
+    ``node`` is where the reference is written.
+    """
 
     key: str
     task: str
     gathers: bool
-    span: Span
+    node: nodes.Scalar
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task whose kind, axes and references are known; its strings may still hold templates.
-
-    ``inherited`` says that the axes are those of the task it refers to.
-    """
+    """A task whose kind, axes and references are known; its strings may still hold templates."""
 
     name: str
     kind: str
     node: nodes.Mapping
     axes: Mapping[str, Axis]
-    inherited: bool
     references: tuple[TaskReference, ...]
     span: Span
 

@@ -1,0 +1,139 @@
+"""Checks of datasets and classifiers that no schema can say, once their templates are filled."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from .diagnostics import Diagnostic, Note, Span, show, suggest
+from .nodes import Entry, Mapping, Node, Scalar, Sequence, span_within
+
+TAKEN: Final = ("q_1234", "q_1324", "q_1423")
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file that a dataset reads with a selection; ``use`` and ``item`` say where that stands."""
+
+    path: str
+    tree: str
+    selection: str | None
+    use: Span
+    item: Scalar
+
+
+def check_reads(reads: Iterable[Read]) -> list[Diagnostic]:
+    """Events that one task reads twice: one message for each dataset that reads them again."""
+    first: dict[tuple[str, str, str | None], Read] = {}
+    found: dict[Span, Diagnostic] = {}
+    for read in reads:
+        before = first.setdefault((read.path, read.tree, read.selection), read)
+        if before is read or read.use in found:
+            continue
+        same = before.use == read.use
+        span = read.item.span if same else read.use
+        note: Note = ("first here", before.item.span if same else before.use)
+        message = f"events of {read.path} are read twice, with the same selection"
+        notes = (*read.item.notes, note) if same else (note,)
+        found[read.use] = Diagnostic("bad-value", message, span, notes=notes)
+    return list(found.values())
+
+
+def check_expressions(node: Node) -> list[Diagnostic]:
+    """The selection and the weight of a dataset or a sample have to be expressions."""
+    values = [node.get(key) for key in ("selection", "weight")] if isinstance(node, Mapping) else []
+    return [
+        problem
+        for value in values
+        if isinstance(value, Scalar) and isinstance(value.value, str)
+        for problem in _check_expression(value)
+    ]
+
+
+def _check_expression(node: Scalar) -> Iterator[Diagnostic]:
+    """What is said of branches and functions when the job runs; here, whether it can be read."""
+    if not node.text.strip():
+        yield Diagnostic("bad-expression", "an expression is empty", node.span, None, node.notes)
+        return
+    indent = len(node.text) - len(node.text.lstrip())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(node.text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", None) or str(error) or "too large"
+        start = indent + max((getattr(error, "offset", 1) or 1) - 1, 0)
+        start = min(start, len(node.text) - 1)
+        span = node.span if node.filled else span_within(node, start, start + 1)
+        message = f"{show(node.text)} is not an expression over branches: {reason}"
+        yield Diagnostic("bad-expression", message, span, None, node.notes)
+
+
+def check_classifier(node: Node) -> list[Diagnostic]:
+    """Classes that ROCs and outputs name have to be there; names of both have to differ."""
+    if not isinstance(node, Mapping):
+        return []
+    classes = [item.text for item in _texts(node.get("classes"))]
+    rocs, outputs = node.get("rocs"), node.get("outputs")
+    found: list[Diagnostic] = []
+    names: dict[str, Scalar] = {}
+    for roc in rocs.items if isinstance(rocs, Sequence) else ():
+        if isinstance(roc, Mapping):
+            found += [*_check_roc(roc, classes), *_check_roc_name(roc.get("name"), names)]
+    if isinstance(outputs, Mapping):
+        found += _check_outputs(outputs, classes)
+    return found
+
+
+def _check_roc(roc: Mapping, classes: list[str]) -> Iterator[Diagnostic]:
+    """The classes of a ROC, each on one side."""
+    positive, negative = _texts(roc.get("positive")), _texts(roc.get("negative"))
+    yield from _unknown([*positive, *negative], classes)
+    sides = {item.text: item for item in positive}
+    for item in negative:
+        if item.text in sides and item.text in classes:
+            message = f'class "{item.text}" is positive and negative'
+            notes = (*item.notes, ("positive here", sides[item.text].span))
+            yield Diagnostic("bad-value", message, item.span, None, notes)
+
+
+def _check_roc_name(name: Node | None, names: dict[str, Scalar]) -> Iterator[Diagnostic]:
+    if isinstance(name, Scalar):
+        first = names.setdefault(name.text, name)
+        if first is not name:
+            notes = (*name.notes, ("first here", first.span))
+            message = f'ROC "{name.text}" is there twice'
+            yield Diagnostic("duplicate-name", message, name.span, None, notes)
+
+
+def _check_outputs(outputs: Mapping, classes: list[str]) -> Iterator[Diagnostic]:
+    """Outputs are branches beside those of every classifier, and their spreads."""
+    branches = [*TAKEN, *(f"p_{name}" for name in classes)]
+    spreads = {f"{name}_std" for name in (*branches, *outputs.entries)}
+    for name, entry in outputs.items():
+        yield from _unknown(_texts(entry.value), classes)
+        if name in branches:
+            yield _taken(entry, "is there already")
+        elif name in spreads:
+            yield _taken(entry, "is the name of a spread, which merge writes")
+
+
+def _taken(entry: Entry, why: str) -> Diagnostic:
+    message = f'the output "{entry.key.text}" {why}'
+    return Diagnostic("duplicate-name", message, entry.key.span)
+
+
+def _unknown(names: list[Scalar], classes: list[str]) -> Iterator[Diagnostic]:
+    for name in names:
+        if name.text not in classes:
+            message = f'there is no class "{name.text}"'
+            help = suggest(name.text, classes)
+            yield Diagnostic("unknown-class", message, name.span, help, name.notes)
+
+
+def _texts(node: Node | None) -> list[Scalar]:
+    items = node.items if isinstance(node, Sequence) else ()
+    return [item for item in items if isinstance(item, Scalar)]

@@ -1,0 +1,188 @@
+"""A schema of `schemas/` in, a fast test of plain values out.
+
+What passes the test breaks nothing in the schema; what fails may still be right, and it is for
+jsonschema to say. A keyword that the test does not know is an error, so that none is ignored.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sized
+from itertools import pairwise
+from typing import Any, Final
+
+Json = Any
+Check = Callable[[Json], bool]
+_ANNOTATIONS: Final = ("$schema", "$id", "$defs", "title", "description", "default", "format")
+_NOT_TESTED: Final = (*_ANNOTATIONS, "then", "x-tasks", "x-refers-to", "x-gathers")
+_TYPES: Final[Mapping[str, Check]] = {
+    "null": lambda value: value is None,
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: type(value) is int,
+    "number": lambda value: type(value) in (int, float),
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+
+
+def compile_check(reference: str, schemas: Mapping[str, Json]) -> Check:
+    """Return the test of a schema, such as `workflow.schema.json#/$defs/train`.
+
+    Raises ValueError for a keyword that is not known here.
+    """
+    return _Compiler(schemas).reference(reference, "")
+
+
+def out_of_order(values: Json) -> list[int]:
+    """Return the places of numbers that are not larger than the one before them."""
+    if not isinstance(values, list) or not all(map(_TYPES["number"], values)):
+        return []
+    return [index for index, (low, high) in enumerate(pairwise(values), 1) if low >= high]
+
+
+class _Compiler:
+    """Makes tests of the schemas of one set; each schema that is referred to is made once."""
+
+    def __init__(self, schemas: Mapping[str, Json]) -> None:
+        self.schemas = schemas
+        self.made: dict[tuple[str, str], Check] = {}
+
+    def reference(self, reference: str, file: str) -> Check:
+        """Return the test of the schema that `$ref` leads to from a file."""
+        name, _, path = reference.partition("#")
+        place = name or file, path
+        if place not in self.made:
+            schema = self.schemas[place[0]]
+            for step in filter(None, path.split("/")):
+                schema = schema[step]
+            # A schema that refers to itself finds this while it is being made.
+            self.made[place] = lambda value: self.made[place](value)
+            self.made[place] = self.schema(schema, place[0])
+        return self.made[place]
+
+    def schema(self, schema: Json, file: str) -> Check:
+        """Return the test of a schema that stands in a file."""
+        checks = [
+            check
+            for key, value in schema.items()
+            if key not in _NOT_TESTED and (check := self.keyword(key, value, schema, file))
+        ]
+        return checks[0] if len(checks) == 1 else lambda value: all(c(value) for c in checks)
+
+    def keyword(self, key: str, value: Json, schema: Json, file: str) -> Check | None:
+        """Return the test of one keyword; None if it allows everything."""
+        if key in _PLAIN:
+            return _PLAIN[key](value)
+        match key:
+            case "$ref":
+                return self.reference(value, file)
+            case "properties":
+                return self.properties(value, file)
+            case "additionalProperties":
+                return self.additional(value, schema.get("properties", {}), file)
+            case "propertyNames" | "items":
+                return self.each(key, self.schema(value, file))
+            case "anyOf" | "allOf":
+                return self.several(any if key == "anyOf" else all, value, file)
+            case "if":
+                return self.condition(self.schema(value, file), self.schema(schema["then"], file))
+        raise ValueError(f"no test for the keyword {key}")
+
+    def properties(self, schemas: Json, file: str) -> Check:
+        """Return the test of a mapping's known keys."""
+        checks = {key: self.schema(schema, file) for key, schema in schemas.items()}
+
+        def check(value: Json) -> bool:
+            return not isinstance(value, dict) or all(
+                checks[key](item) for key, item in value.items() if key in checks
+            )
+
+        return check
+
+    def additional(self, schema: Json, known: Json, file: str) -> Check | None:
+        """Return the test of a mapping's other keys."""
+        if schema is True:
+            return None
+        if schema is False:
+            return lambda value: not isinstance(value, dict) or value.keys() <= known.keys()
+        rest = self.schema(schema, file)
+        return lambda value: (
+            not isinstance(value, dict)
+            or all(rest(item) for key, item in value.items() if key not in known)
+        )
+
+    def each(self, key: str, inner: Check) -> Check:
+        """Return the test of a list's items, or of a mapping's names."""
+        kind = list if key == "items" else dict
+        return lambda value: not isinstance(value, kind) or all(map(inner, value))
+
+    def several(self, join: Callable[[Any], bool], schemas: Json, file: str) -> Check:
+        """Return the test of alternatives, or of what has to hold together."""
+        checks = [self.schema(schema, file) for schema in schemas]
+        return lambda value: join(check(value) for check in checks)
+
+    def condition(self, given: Check, then: Check) -> Check:
+        """Return the test of what holds under a condition.
+
+        The condition fails only where it is wrong for sure: it tests constants alone.
+        """
+        return lambda value: not given(value) or then(value)
+
+
+def _type(kinds: Json) -> Check:
+    if isinstance(kinds, str):
+        return _TYPES[kinds]
+    checks = [_TYPES[kind] for kind in kinds]
+    return lambda value: any(check(value) for check in checks)
+
+
+def _same(value: Json, other: Json) -> bool:
+    return type(value) is type(other) and bool(value == other)
+
+
+def _for_numbers(holds: Callable[[Any, Any], bool]) -> Callable[[Json], Check]:
+    number = _TYPES["number"]
+    return lambda limit: lambda value: not number(value) or holds(value, limit)
+
+
+def _for_sizes(kind: type[Sized], holds: Callable[[int, int], bool]) -> Callable[[Json], Check]:
+    return lambda limit: lambda value: not isinstance(value, kind) or holds(len(value), limit)
+
+
+def _pattern(text: str) -> Check:
+    search = re.compile(text).search
+    return lambda value: not isinstance(value, str) or search(value) is not None
+
+
+def _unique(wanted: bool) -> Check:
+    """Only lists of texts are seen to be without doubles."""
+    return lambda value: (
+        not isinstance(value, list)
+        or not wanted
+        or (all(map(_TYPES["string"], value)) and len(set(value)) == len(value))
+    )
+
+
+def _required(keys: list[str]) -> Check:
+    return lambda value: not isinstance(value, dict) or all(key in value for key in keys)
+
+
+_PLAIN: Final[Mapping[str, Callable[[Json], Check]]] = {
+    "type": _type,
+    "const": lambda const: lambda value: _same(value, const),
+    "enum": lambda allowed: lambda value: any(_same(value, each) for each in allowed),
+    "pattern": _pattern,
+    "required": _required,
+    "uniqueItems": _unique,
+    "x-ascending": lambda wanted: lambda value: not wanted or not out_of_order(value),
+    "minimum": _for_numbers(lambda value, limit: value >= limit),
+    "maximum": _for_numbers(lambda value, limit: value <= limit),
+    "exclusiveMinimum": _for_numbers(lambda value, limit: value > limit),
+    "exclusiveMaximum": _for_numbers(lambda value, limit: value < limit),
+    "multipleOf": _for_numbers(lambda value, limit: value % limit == 0),
+    "minItems": _for_sizes(list, lambda size, limit: size >= limit),
+    "maxItems": _for_sizes(list, lambda size, limit: size <= limit),
+    "minLength": _for_sizes(str, lambda size, limit: size >= limit),
+    "maxLength": _for_sizes(str, lambda size, limit: size <= limit),
+    "minProperties": _for_sizes(dict, lambda size, limit: size >= limit),
+    "maxProperties": _for_sizes(dict, lambda size, limit: size <= limit),
+}

@@ -1,0 +1,67 @@
+"""How cells are called, and where their results lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from .plan import AxisValue
+
+SAFE: Final = "-_.,=+@ "
+MAX_NAME: Final = 255
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def axis_text(value: AxisValue) -> str:
+    """A value of an axis as it stands in folders and ids: nothing in it can lead elsewhere."""
+    if type(value) is int:
+        return str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return quote(text, safe=SAFE)
+
+
+def cell_id(task: str, texts: Mapping[str, str]) -> str:
+    """The readable id of a cell, from the texts of its axes: ``train[offset=3]``."""
+    axes = ",".join([f"{name}={text}" for name, text in texts.items()])
+    return f"{task}[{axes}]" if axes else task
+
+
+def join_output(current: Path, base: str, text: str) -> str:
+    """An absolute folder for results; ``base`` is for a ``text`` that is relative."""
+    path = os.path.normpath(current / expand_home(base) / expand_home(text))
+    return path[1:] if path.startswith("//") else path
+
+
+def expand_home(text: str) -> Path:
+    """A path with ``~`` for the home of a user; as it is where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def refuse_folder(text: str) -> str | None:
+    """What is wrong with the text of an output; None if it can be a folder."""
+    if not text.strip():
+        return "is empty"
+    if "://" in text:
+        return "is a URL: results are written to local folders only"
+    if CONTROL.search(text):
+        return "holds a line break or another control character"
+    if str(expand_home(text)).startswith("~"):
+        return f"names an unknown user: {text.split('/')[0]}"
+    if any(len(part.encode()) > MAX_NAME for part in text.split("/")):
+        return f"holds a name of more than {MAX_NAME} bytes"
+    return None
+
+
+def common_root(outputs: Sequence[str]) -> str:
+    """The folder that all outputs of a task lie in."""
+    if not outputs:
+        return ""
+    root = os.path.commonpath(outputs)
+    return outputs[0] if root == os.path.sep else root
