@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -299,15 +298,3 @@ def test_what_is_no_result_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError) as caught:
         load_result(path)
     assert "\n" not in str(caught.value)
-
-
-def test_a_result_is_checked_quickly(tmp_path: Path) -> None:
-    cell = make_cell(tmp_path)
-    make(cell)
-    known = KnownResults()
-    times = []
-    for _ in range(20):
-        began = time.perf_counter()
-        stale_reason(cell, known)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.002

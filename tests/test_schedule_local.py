@@ -2,145 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hcrc.runtime.agenda import Todo
-from hcrc.runtime.bundle import Request
-from hcrc.runtime.capacity import Capacity, CapacityError, fit_requests, pick_gpus
-from hcrc.runtime.machine import Pool, list_gpus, parse_gpus
-from hcrc.runtime.order import Order
 from hcrc.runtime.result import load_result
-
-FAKE = Path(__file__).with_name("fake_job.py")
-PATIENCE_S = 60.0
-
-
-class Workplace:
-    """A bundle in a folder, the orders of its cells, and the command that runs it.
-
-    a[0], a[1] are jobs of their own; b[0] and b[1] share one and each reads one of a; m reads both.
-    """
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.bundle = home / "bundle"
-        self.orders = home / "fake"
-        self.execution: dict[str, dict[str, Any]] = {}
-        self.hashes: dict[str, str] = {}
-        self.bundle.mkdir()
-        self.orders.mkdir()
-        self.write()
-
-    def write(self) -> None:
-        jobs = [
-            self.job(0, "a[0]", {"a[0]": []}),
-            self.job(1, "a[1]", {"a[1]": []}),
-            self.job(2, "b", {"b[0]": ["a[0]"], "b[1]": ["a[1]"]}, [0, 1]),
-            self.job(3, "m", {"m": ["b[0]", "b[1]"]}, [2]),
-        ]
-        lines = [json.dumps(job).encode() + b"\n" for job in jobs]
-        offsets = [sum(map(len, lines[:number])) for number in range(len(lines))]
-        (self.bundle / "jobs.jsonl").write_bytes(b"".join(lines))
-        (self.bundle / "jobs.idx").write_bytes(struct.pack("<4Q", *offsets))
-        tasks = [
-            self.task("a", 0, 2, 2),
-            self.task("b", 2, 3, 2, "a"),
-            self.task("m", 3, 4, 1, "b"),
-        ]
-        plan = {"hcrc": 1, "name": "x", "hash": "p", "jobs": 4, "workflow": "x.yml", "tasks": tasks}
-        (self.bundle / "plan.json").write_text(json.dumps(plan))
-
-    def job(
-        self, number: int, name: str, cells: dict[str, list[str]], needs: Sequence[int] = ()
-    ) -> dict[str, Any]:
-        execution = {"cpus": 1, "memory_mb": 10, "gpus": 0, "device": "auto", "batch_eval": 1}
-        rest = {"number": number, "name": f"j{number}", "task": "plot", "needs": list(needs)}
-        return {
-            "hcrc": 1,
-            "id": name,
-            **rest,
-            "cells": [self.cell(cell, reads) for cell, reads in cells.items()],
-            "execution": execution | self.execution.get(name, {}),
-        }
-
-    def cell(self, name: str, reads: list[str]) -> dict[str, Any]:
-        models = [
-            {"cell": read, "result": f"{self.output(read)}/result.json", "hash": self.hash(read)}
-            for read in reads
-        ]
-        head = {"id": name, "axes": {}, "output": str(self.output(name)), "hash": self.hash(name)}
-        return head | {"spec": {"models": models}}
-
-    def hash(self, name: str) -> str:
-        return self.hashes.get(name, f"hash of {name}")
-
-    def task(self, name: str, first: int, end: int, cells: int, *needs: str) -> dict[str, Any]:
-        root = str(self.home / "out" / name)
-        row = {"name": name, "task": "plot", "jobs": [first, end], "cells": cells}
-        return row | {"root": root, "needs": list(needs)}
-
-    def output(self, cell: str) -> Path:
-        return self.home / "out" / cell[0] / cell
-
-    def order(self, cell: str, **orders: Any) -> None:
-        (self.orders / f"{cell}.json").write_text(json.dumps(orders))
-
-    def clean(self, *words: str) -> tuple[str, str]:
-        return self.run(*words, command="clean")
-
-    def start(self, *words: str, command: str = "run", **environment: str) -> subprocess.Popen[str]:
-        line = [sys.executable, str(FAKE), command, str(self.bundle), *words]
-        return subprocess.Popen(
-            line,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "FAKE_JOBS": str(self.orders), **environment},
-        )
-
-    def run(self, *words: str, code: int = 0, **environment: str) -> tuple[str, str]:
-        """Run to the end; what it printed."""
-        with self.start(*words, **environment) as process:
-            out, err = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == code, out + err
-        return out, err
-
-    def tries(self) -> dict[str, int]:
-        """How often each cell was tried since the last call."""
-        found = {}
-        for path in sorted(self.orders.glob("*.tries")):
-            found[path.stem] = len(path.read_text().splitlines())
-            path.unlink()
-        return found
-
-    def texts(self) -> dict[str, str]:
-        results = [load_result(path) for path in self.home.glob("out/?/*/result.json")]
-        return {result.cell: result.data["text"] for result in results}
-
-    def journal(self) -> list[dict[str, Any]]:
-        lines = (self.bundle / "run/journal.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-    def leftovers(self) -> list[str]:
-        """Folders of attempts that do not count, and unfinished files."""
-        kept = {
-            path.parent / load_result(path).attempt
-            for path in self.home.glob("out/?/*/result.json")
-        }
-        found = [*self.home.glob("out/?/*/try-*"), *self.home.glob("out/?/*/.result.json*")]
-        return [path.name for path in found if path not in kept]
-
+from workplace import PATIENCE_S, Workplace, wait_for
 
 ALL = {"a[0]": 1, "a[1]": 1, "b[0]": 1, "b[1]": 1, "m": 1}
 TEXTS = {
@@ -155,13 +27,6 @@ TEXTS = {
 @pytest.fixture
 def place(tmp_path: Path) -> Workplace:
     return Workplace(tmp_path)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_run_makes_everything_once(place: Workplace) -> None:
@@ -423,7 +288,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_run_killed_at_any_instant_is_gone_on_with(place: Workplace, seed: int) -> None:
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     for cell in TEXTS:
         place.order(cell, sleep=[draw.choice([0, 0.05, 0.2])], stubborn=True)
     for _ in range(2):
@@ -467,60 +332,3 @@ def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
     plan.unlink()
     _, err = place.run(code=1)
     assert err.endswith("not a bundle\n")
-
-
-def todo(number: int, *needs: int, gpus: int = 0, device: str = "auto") -> Todo:
-    return Todo(number, "train", 1, needs, Request(1, 1, gpus), device)
-
-
-def test_a_hundred_thousand_jobs_are_ordered_quickly() -> None:
-    count = 100_000
-    todos = {number: todo(number) for number in range(count)}
-    todos[count] = todo(count, *range(count))
-    order = Order(todos, {number: job.request for number, job in todos.items()})
-    began = time.monotonic()
-    for number in range(count + 1):
-        assert order.take(lambda _: True) == number
-        order.finish(number)
-    assert order.take(lambda _: True) is None
-    assert time.monotonic() - began < 10
-
-
-def test_a_job_that_fits_goes_before_one_that_does_not() -> None:
-    todos = {0: todo(0), 1: todo(1)}
-    order = Order(todos, {0: Request(4, 1, 0), 1: Request(1, 1, 0)})
-    pool = Pool(2, 10, ())
-    assert order.take(pool.fits) == 1
-    assert order.take(pool.fits) is None
-
-
-def test_a_share_is_given_back() -> None:
-    pool = Pool(2, 10, ("0", "1"))
-    share = pool.take(Request(2, 10, 2))
-    assert share.gpus == ("0", "1")
-    assert not pool.fits(Request(1, 1, 0))
-    pool.give_back(share)
-    assert pool.fits(Request(2, 10, 2))
-
-
-def test_gpus_are_clamped_to_what_there_is() -> None:
-    capacity = Capacity(4, 100, ("0",))
-    given, notes = fit_requests([todo(0, gpus=2), todo(1, device="cuda")], capacity, None)
-    assert [request.gpus for request in given.values()] == [1, 1]
-    assert notes == ["train asks for 2 GPUs: runs on 1 GPU"]
-    assert fit_requests([todo(0, gpus=2)], capacity, "cpu") == ({0: Request(1, 1, 0)}, [])
-    assert pick_gpus(("a", "b"), "cuda:1") == ("b",)
-    with pytest.raises(CapacityError):
-        pick_gpus(("a",), "cuda:1")
-
-
-def test_the_gpus_of_a_machine() -> None:
-    listing = (
-        "GPU 0: NVIDIA H100 (UUID: GPU-aa)\n"
-        "GPU 1: NVIDIA H100 (UUID: GPU-bb)\n"
-        "  MIG 1g.10gb Device 0: (UUID: MIG-1)\n"
-        "  MIG 1g.10gb Device 1: (UUID: MIG-2)\n"
-    )
-    assert parse_gpus(listing) == ("GPU-aa", "MIG-1", "MIG-2")
-    assert list_gpus({"CUDA_VISIBLE_DEVICES": "0, 2"}) == ("0", "2")
-    assert list_gpus({"CUDA_VISIBLE_DEVICES": ""}) == ()
