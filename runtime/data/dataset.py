@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError, SpecError
-from ..nn.prepare import prepare
+from ..nn.prepare import COLUMNS, prepare
 from ..spec import Dataset, Norm, Sample
 from .expression import Expression, parse
 from .friend import FriendTree, read_friend
@@ -27,7 +27,7 @@ from .paths import resolve
 from .root import JoinedTree, Values
 
 STEP_ENTRIES: Final = 100_000
-PREPARE_EVENTS: Final = 1024
+PREPARE_EVENTS: Final = 2048
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 CAN_JETS: Final = 4
 NOT_CAN_JETS: Final = 8
@@ -218,8 +218,11 @@ def read_inputs(tree: JoinedTree, year: int, start: int, stop: int, kept: Mask) 
     arrays = (canjet, notcanjet, np.concatenate([years, ancillary], axis=1))
     tensors = [torch.from_numpy(array[kept]) for array in arrays]
     entries = start + np.flatnonzero(kept)
-    batches = range(0, max(len(entries), 1), PREPARE_EVENTS)
-    return torch.cat([_prepare(tree, tensors, entries, at, PREPARE_EVENTS) for at in batches])
+    prepared = torch.empty(len(entries), COLUMNS)
+    for at in range(0, len(entries), PREPARE_EVENTS):
+        batch = slice(at, at + PREPARE_EVENTS)
+        prepared[batch] = _prepare(tree, tensors, entries, at, PREPARE_EVENTS)
+    return prepared
 
 
 def _prepare(

@@ -30,6 +30,7 @@ from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import open_joined
 from ..errors import DataError, SpecError
 from ..job import Context
+from ..nn.memory import keep_freed_memory
 from ..nn.prepare import COLUMNS
 from ..result import Attempt, open_attempt
 from ..spec import CacheSpec, Cell, Dataset
@@ -62,6 +63,7 @@ class Words:
 def run(cells: list[Cell], context: Context) -> None:
     """Make the result of each cell."""
     torch.set_num_threads(context.execution.cpus)
+    keep_freed_memory()
     for cell in cells:
         with open_attempt(cell) as attempt:
             cache_events(cell, attempt, context)
@@ -157,7 +159,7 @@ def _write_chunks(
         raise DataError(f"{spec.chunks} chunks cannot be made of {total} events")
     generator = np.random.Generator(np.random.PCG64(spec.seed))
     order = generator.permutation(total) if spec.shuffle else np.arange(total)
-    prepared = np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS))
+    prepared = np.asarray(np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS)))
     label = np.concatenate([np.full(len(part.ids), part.label) for part in parts])
     chunks = {}
     for index, rows in enumerate(np.array_split(order, spec.chunks)):
@@ -170,7 +172,7 @@ def _write_chunks(
         kept = ids.take(rows)
         columns |= {"sample": kept.sample.astype(np.int32), "run": kept.run}
         columns |= {"lumi": kept.lumi, "event": kept.event}
-        torch.save({name: torch.from_numpy(np.array(c)) for name, c in columns.items()}, path)
+        torch.save({name: torch.from_numpy(column) for name, column in columns.items()}, path)
         chunks[chunk_name(index)] = (path, len(rows))
     return chunks
 

@@ -42,6 +42,7 @@ from ..data.truth import NO_LABEL, Truth, write_truth
 from ..errors import DataError
 from ..job import Context
 from ..nn.folds import assign_folds
+from ..nn.memory import keep_freed_memory
 from ..nn.model import Model, load_model
 from ..result import RESULT, Attempt, Result, open_attempt
 from ..spec import Cell, Dataset, EvaluateSpec
@@ -87,6 +88,7 @@ class Scoring:
 def run(cells: list[Cell], context: Context) -> None:
     """Make the result of each cell."""
     torch.set_num_threads(context.execution.cpus)
+    keep_freed_memory()
     for cell in cells:
         with open_attempt(cell) as attempt:
             evaluate(attempt, context)
