@@ -123,7 +123,7 @@ def test_a_touched_input_reruns_what_read_it(chain):
         (["--from", "evaluate"], {"evaluate[offset=0]", "merge"}),
         (["--force"], CELLS),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_a_change_reruns_exactly_what_it_decides(finished, arguments, cells):
     assert finished.planned(*arguments) == cells

@@ -73,7 +73,7 @@ def changed(before, after):
         ({"files": "other.root"}, {"cache", "train", "evaluate", "merge"}),
         ({"offset": "0-3"}, {"train", "evaluate", "merge"}),
     ],
-    ids=lambda value: str(value),
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_a_change_reaches_exactly_what_it_decides(compile_jobs, change, tasks):
     assert changed(compile_jobs(), compile_jobs(**change)) == tasks
