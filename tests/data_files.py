@@ -13,10 +13,12 @@ import awkward
 import numpy as np
 import pytest
 import uproot
+from hcrc.runtime.errors import JobError
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.job import Context
 from hcrc.runtime.spec import Cell, Execution, read_job
 from hcrc.runtime.tasks import cache, train
+from hypothesis import strategies as st
 
 Columns = dict[str, Any]
 KINEMATICS = ("pt", "eta", "phi", "mass")
@@ -263,3 +265,29 @@ def rewrite_root(path: Path, change: Callable[[dict[str, np.ndarray]], None]) ->
     with uproot.recreate(path, uuid_function=lambda: own) as file:
         file.mktree("Events", {name: column.dtype for name, column in columns.items()})
         file["Events"].extend(columns)
+
+
+def error_text(work: Callable[[], object]) -> str:
+    """What a job says of a piece of work that failed; nothing if it did not."""
+    try:
+        work()
+    except JobError as error:
+        return str(error)
+    return ""
+
+
+WRONG = [None, True, -1, 0, 7, 2**70, 1.5, -1e308, "", "x", "a\0b\nc", [], [[]], {}, {"a": None}]
+
+
+def mutate(data: st.DataObject, value: Any) -> Any:
+    """A copy of a JSON value that is wrong in one place: another value there, or none."""
+    if not isinstance(value, dict | list) or not value or data.draw(st.integers(0, 9)) == 0:
+        return data.draw(st.sampled_from(WRONG))
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    key = data.draw(st.sampled_from(keys))
+    copy = value.copy()
+    if data.draw(st.integers(0, 5)) == 0:
+        del copy[key]
+    else:
+        copy[key] = mutate(data, value[key])
+    return copy

@@ -116,7 +116,7 @@ def test_the_truth_has_every_event_and_the_weights_of_the_selected(
     trained: Path, tmp_path: Path
 ) -> None:
     result = run_evaluate(trained, tmp_path / "out")
-    truth = load_truth(result.path("truth-0001"))
+    truth = load_truth(result.path("truth-0001"), 40, 2, 2)
     columns = make_events(40, 2)
     selected = columns["event"] % 4 < 2
     np.testing.assert_array_equal(truth.event, columns["event"])
@@ -133,7 +133,7 @@ def test_a_file_of_two_datasets_is_scored_once(trained: Path, tmp_path: Path) ->
     )
     result = run_evaluate(trained, tmp_path / "out", datasets=[small_dataset(trained), other])
     assert len(result.data["sources"]) == 2
-    truth = load_truth(result.path("truth-0000"))
+    truth = load_truth(result.path("truth-0000"), 40, 2, 2)
     assert truth.label[:4].tolist() == [0, 0, 1, -1]
 
 
@@ -162,7 +162,7 @@ def test_an_event_with_two_weights_is_refused(trained: Path, tmp_path: Path) -> 
         f"and as ZZ of weight {2 * weight} by other"
     )
     result = run_evaluate(trained, tmp_path / "out", datasets=two_datasets(trained))
-    assert load_truth(result.path("truth-0000")).selected.sum() == 10
+    assert load_truth(result.path("truth-0000"), 40, 1, 1).selected.sum() == 10
 
 
 def test_an_event_of_two_files_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,25 @@ from hcrc.runtime.errors import DataError, JobError
 from hcrc.runtime.nn.roc import roc
 from hcrc.runtime.result import Result, load_result
 from hcrc.runtime.tasks import evaluate, merge
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from .data_files import (
     NAMING,
     copy_folder,
     edit_json,
+    error_text,
     evaluate_spec,
     leftovers,
     make_cell,
     make_context,
     make_trained,
+    mutate,
     read_tree,
     reference,
     rewrite_root,
     small_dataset,
+    write_json,
 )
 
 OFFSETS = (0, 1)
@@ -117,7 +124,7 @@ def test_the_result_is_a_friend_tree_and_its_auc_is_what_the_tree_gives(copy: Pa
         with open_joined(copy / name, "Events", [friend], ["p_ttbar"], lambda p, u: None) as tree:
             values = tree.read_flat("p_ttbar", 0, tree.entries)
         path = load_result(copy / "evaluate0" / "result.json").path(f"truth-{index:04d}")
-        truth = load_truth(path)
+        truth = load_truth(path, 40, 2, 2)
         label.append(truth.label[truth.selected])
         weight.append(truth.weight[truth.selected])
         score.append(values[truth.selected].astype(np.float64))
@@ -138,7 +145,11 @@ def plant_ids(folder: Path, offset: int, fold: int, entry: int) -> None:
     with np.load(path) as file:
         ids = dict(file)
     event = read_tree_ids(folder / "b.root", entry) | {"sample": 1}
-    np.savez(path, **{name: np.append(ids[name], event[name]) for name in ids})
+    add_event(path, ids, event)
+
+
+def add_event(path: Path, ids: dict[str, np.ndarray], event: dict[str, int]) -> None:
+    np.savez(path, **{n: np.append(c, c.dtype.type(event[n])) for n, c in ids.items()})
 
 
 def read_tree_ids(path: Path, entry: int) -> dict[str, int]:
@@ -169,7 +180,7 @@ def test_an_event_of_the_same_number_in_another_sample_is_no_leak(copy: Path) ->
     with np.load(path) as file:
         ids = dict(file)
     event = read_tree_ids(copy / "b.root", 0) | {"sample": 0}
-    np.savez(path, **{name: np.append(ids[name], event[name]) for name in ids})
+    add_event(path, ids, event)
     assert run_merge(copy).data["events"] == 80
 
 
@@ -208,10 +219,11 @@ def test_an_event_with_half_a_score_is_named(copy: Path) -> None:
 def test_an_event_of_two_files_is_named(copy: Path) -> None:
     for offset in OFFSETS:
         result = load_result(copy / f"evaluate{offset}" / "result.json")
-        truths = [load_truth(result.path(f"truth-{index:04d}")) for index in (0, 1)]
+        paths = [result.path(f"truth-{index:04d}") for index in (0, 1)]
+        truths = [load_truth(path, 40, 2, 2) for path in paths]
         for name in ("sample", "run", "lumi", "event"):
             getattr(truths[1], name)[7] = getattr(truths[0], name)[5]
-        write_truth(result.path("truth-0001"), truths[1])
+        write_truth(paths[1], truths[1])
     assert refusal(copy) == "event ZZ4b/UL18 1:0:1005 is read twice: DIR/a.root and DIR/b.root"
 
 
@@ -277,6 +289,65 @@ def test_a_friend_file_that_is_gone_is_named(copy: Path) -> None:
     path = chunk(copy, 0, 1, 0)
     path.unlink()
     assert refusal(copy) == f"{path}: No such file or directory".replace(str(copy), "DIR")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_results_that_were_edited_are_merged_or_refused_in_a_line(
+    evaluated: Path, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(["evaluate0", "train0"]))
+    path = evaluated / name / "result.json"
+    original = path.read_text("utf-8")
+    value = json.loads(original)
+    write_json(path, value | {"data": mutate(data, value["data"])})
+    try:
+        assert error_text(lambda: run_merge(evaluated)).isprintable()
+    finally:
+        path.write_text(original, "utf-8")
+        shutil.rmtree(evaluated / "merge")
+
+
+def set_column(path: Path, name: str, value: np.ndarray) -> None:
+    with np.load(path) as file:
+        columns = dict(file)
+    np.savez(path, **(columns | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("label", np.full(40, 2, np.int32), "label entry 0: 2 of 2"),
+        ("label", np.full(40, -2, np.int32), "label entry 0: -2 of 2"),
+        ("sample", np.full(40, 9, np.int32), "sample entry 0: 9 of 2"),
+        ("weight", np.full(40, np.nan), "a weight is not a finite number"),
+        ("weight", np.full(39, 1.0), "columns of unequal length"),
+        ("event", np.zeros((40, 2), np.int64), "event is not a column of int64"),
+        ("event", np.zeros(40), "event is not a column of int64"),
+        ("run", np.array([None] * 40), "cannot be read: Object arrays cannot be loaded when"),
+    ],
+)
+def test_a_truth_that_is_none_is_refused(
+    copy: Path, name: str, value: np.ndarray, expected: str
+) -> None:
+    path = load_result(copy / "evaluate0" / "result.json").path("truth-0000")
+    set_column(path, name, value)
+    assert refusal(copy).startswith(f"{path}: {expected}".replace(str(copy), "DIR"))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x93NUMPY", b"\x80\x04N."])
+def test_ids_that_are_none_are_refused(copy: Path, content: bytes) -> None:
+    path = load_result(copy / "train1" / "result.json").path("ids-0")
+    path.write_bytes(content)
+    assert ": cannot be read: " in refusal(copy)
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    assert ": cannot be read: " in refusal(copy)
+
+
+def test_an_infinite_score_is_named(copy: Path) -> None:
+    rewrite_root(chunk(copy, 0, 0, 0), lambda columns: set_scores(columns, 6, np.inf))
+    assert refusal(copy).endswith('.root:Events: branch "q_1234" entry 6: inf')
 
 
 def test_ids_are_compared_exactly() -> None:

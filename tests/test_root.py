@@ -20,11 +20,15 @@ from hcrc.runtime.data.friend import (
 from hcrc.runtime.data.paths import storage_error
 from hcrc.runtime.data.root import Jagged, open_joined
 from hcrc.runtime.errors import DataError, JobError, SpecError, StorageError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .data_files import (
+    error_text,
     friend_chunk,
     friend_json,
     make_lists,
+    mutate,
     read_uuid,
     simulated_data,
     write_json,
@@ -254,19 +258,19 @@ def test_urls_are_refused_until_they_are_supported(base: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "key", "expected"),
     [
-        ([], "", "DIR/f.json: not a friend tree: expected a mapping"),
-        ({"a": {}}, "b", 'DIR/f.json@@b: there is no "b"; known: a'),
+        ([], "", "DIR/f.json: friend tree: expected a mapping, got []"),
+        ({"ab": {}}, "a", 'DIR/f.json@@a: there is no "a"; did you mean "ab"?'),
         ({"a": [1]}, "a.1", 'DIR/f.json@@a.1: there is no "1"'),
-        ({"name": "f"}, "", "DIR/f.json: not a friend tree: branches is not of type list"),
+        ({"name": "f"}, "", "DIR/f.json: friend tree: there is no branches"),
         (
-            {"name": "f", "branches": [], "data": [3]},
+            {"name": "f", "branches": [], "data": [[3]]},
             "",
             "DIR/f.json: data[0]: expected a pair of a base file and a list of ranges",
         ),
         (
             {"name": "f", "branches": [], "data": [[{"path": "p", "name": "Events"}, []]]},
             "",
-            "DIR/f.json: data[0][0]: not a friend tree: uuid is not of type str",
+            "DIR/f.json: data[0][0]: there is no uuid",
         ),
     ],
 )
@@ -279,9 +283,49 @@ def test_json_that_is_no_friend_tree_is_refused(
     assert str(error.value).replace(str(tmp_path), "DIR") == expected
 
 
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_any_json_is_a_friend_tree_or_refused_in_a_line(data: st.DataObject) -> None:
+    file = BaseFile("/data/a.root", "Events", "u")
+    rows = [
+        Range(0, 4, Chunk("b.root", "Events", "v", 4)),
+        Range(4, 9, Chunk("c.root", "Events", "w", 20, 3, 8)),
+    ]
+    value = mutate(data, to_json("f", ["y", "z"], [(file, rows)]))
+    found: list[Range] = []
+    text = error_text(lambda: found.extend(parse_friend(value, "f.json").find(file, 9)))
+    assert text.isprintable()
+    if not text:
+        assert [(row.start, row.stop, row.chunk.length) for row in found] == [(0, 4, 4), (4, 9, 5)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "length"), [(8, 3, -5), (-1, 4, 5), (18, 23, 5), (2**60, 2**60 + 5, 5)]
+)
+def test_entries_of_a_chunk_must_lie_in_it(first: int, last: int, length: int) -> None:
+    file = BaseFile("/data/a.root", "Events", "u")
+    value = to_json("f", [], [(file, [Range(0, 5, Chunk("c", "Events", "w", 20, 0, 5))])])
+    chunk = value["data"][0][1][0]["chunk"]
+    chunk |= {"entry_start": first, "entry_stop": last}
+    with pytest.raises(DataError, match=f"entries 0 to 5 have {length} entries in c$|2\\*\\*53"):
+        parse_friend(value, "f.json").find(file, 5)
+
+
+def test_paths_are_one_line(base: Path) -> None:
+    with pytest.raises(SpecError, match=r"^'a\\x00b\.json': not a path of printable characters$"):
+        read_friend("a\0b.json", str(base.parent))
+    friend = add_friend(base, "f", {"y": np.zeros(10)})
+    text = base.with_name("f.json").read_text()
+    base.with_name("f.json").write_text(text.replace("f.0_10.root", "f\\n.root"))
+    assert "expected printable text" in message(base, ["y"], friend)
+
+
 def test_broken_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text("{")
     with pytest.raises(DataError, match=r"f\.json: not JSON: Expecting property name"):
+        read_friend("f.json", str(tmp_path))
+    (tmp_path / "f.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"f\.json: not JSON: maximum recursion depth"):
         read_friend("f.json", str(tmp_path))
     with pytest.raises(DataError, match=r"none\.json: No such file or directory$"):
         read_friend("none.json@@a", str(tmp_path))

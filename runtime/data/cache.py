@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,10 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..result import Result
+from ..nn.model import UNREADABLE
+from ..result import RESULT, Result
+from .paths import first_line
+from .shape import check_data
 
 INPUTS: Final = "inputs"
 COLUMN_TYPES: Final = {
@@ -54,27 +56,30 @@ def chunk_name(index: int) -> str:
 
 def load_events(result: Result) -> Events:
     """All chunks of a cache result, in order; raises :class:`DataError`."""
-    names = [name for name in map(chunk_name, range(len(result.files))) if name in result.files]
-    if not names:
-        raise DataError(f"{result.folder}: holds no cached events")
-    chunks = [_load_chunk(result.path(name)) for name in names]
+    check_data(result, {"labels": [str], "samples": [str]})
+    if not result.files:
+        raise DataError(f"{result.folder / RESULT}: holds no cached events")
+    chunks = [_load_chunk(result.path(chunk_name(index))) for index in range(len(result.files))]
     columns = {key: torch.cat([chunk[key] for chunk in chunks]) for key in (INPUTS, *COLUMN_TYPES)}
-    return Events(**columns, labels=result.data["labels"], samples=result.data["samples"])
+    events = Events(**columns, labels=result.data["labels"], samples=result.data["samples"])
+    for name, words in (("label", events.labels), ("sample", events.samples)):
+        index = columns[name]
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(words):
+            raise DataError(f"{result.folder / RESULT}: a {name} is not one of its {len(words)}")
+    return events
 
 
 def _load_chunk(path: Path) -> dict[str, Tensor]:
     try:
-        chunk = torch.load(path, mmap=True, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: not a chunk of a cache: {_first_line(error)}") from error
-    if not isinstance(chunk, dict) or any(
-        not isinstance(chunk.get(name), Tensor) for name in (INPUTS, *COLUMN_TYPES)
-    ):
-        raise DataError(f"{path}: not a chunk of a cache: columns are missing")
-    if len({len(chunk[name]) for name in (INPUTS, *COLUMN_TYPES)}) != 1:
+        chunk: dict[str, Tensor] = torch.load(path, mmap=True, weights_only=True)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: not a chunk of a cache: {first_line(error)}") from error
+    types = {INPUTS: torch.float32, **COLUMN_TYPES}
+    for name, kind in types.items():
+        column = chunk.get(name) if isinstance(chunk, dict) else None
+        shape = 2 if name == INPUTS else 1
+        if not isinstance(column, Tensor) or (column.dtype, column.ndim) != (kind, shape):
+            raise DataError(f"{path}: not a chunk of a cache: {name} is not a column of {kind}")
+    if len({len(chunk[name]) for name in types}) != 1:
         raise DataError(f"{path}: not a chunk of a cache: columns of unequal length")
     return chunk
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from ..errors import DataError, SpecError
-from .paths import resolve, storage_error
+from .paths import resolve, storage_error, suggest
+from .shape import Maybe, check_shape
 
 Json: TypeAlias = Any
-FILE_KEYS: Final = {"path": str, "name": str, "uuid": str}
+FILE: Final = {"path": str, "name": str, "uuid": str}
+ENTRIES: Final = {"num_entries": int, "entry_start": Maybe(int), "entry_stop": Maybe(int)}
+RANGE: Final = {"start": int, "stop": int, "chunk": {**FILE, **ENTRIES}}
 NAMING_FIELD: Final = re.compile(r"\{(name|uuid|tree|start|stop|path\d+)\}")
 
 
@@ -124,7 +127,7 @@ def read_friend(text: str, base: str) -> FriendTree:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise storage_error(path, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     source = f"{path}@@{key}" if key else str(path)
     return parse_friend(_select(value, key, source), source, base)
@@ -136,49 +139,35 @@ def _select(value: Json, key: str, source: str) -> Json:
     if isinstance(value, dict) and key in value:
         return value[key]
     for part in key.split("."):
-        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, dict) and part in value:
-            value = value[part]
-        else:
-            known = f"; known: {', '.join(value)}" if isinstance(value, dict) else ""
-            raise DataError(f'{source}: there is no "{part}"{known}')
+        items = value
+        if isinstance(value, list):
+            items = {str(index): item for index, item in enumerate(value)}
+        if not isinstance(items, dict) or part not in items:
+            near = suggest(part, items) if isinstance(items, dict) else ""
+            raise DataError(f'{source}: there is no "{part}"{near}')
+        value = items[part]
     return value
 
 
 def parse_friend(value: Json, source: str, base: str = "") -> FriendTree:
     """A friend tree from its JSON; raises :class:`DataError` that names the place."""
-    fields = _fields(value, {"name": str, "branches": list, "data": list}, source)
+    check_shape(value, {"name": str, "branches": [str], "data": [list]}, f"{source}: friend tree")
     data: dict[tuple[str, str], tuple[BaseFile, tuple[Range, ...]]] = {}
-    for index, pair in enumerate(fields["data"]):
+    for index, pair in enumerate(value["data"]):
         where = f"{source}: data[{index}]"
-        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], list):
+        if len(pair) != 2:
             raise DataError(f"{where}: expected a pair of a base file and a list of ranges")
-        file = BaseFile(**_fields(pair[0], FILE_KEYS, f"{where}[0]"))
-        ranges = tuple(_range(row, f"{where}[1][{i}]") for i, row in enumerate(pair[1]))
+        check_shape(pair[0], FILE, f"{where}[0]")
+        check_shape(pair[1], [RANGE], f"{where}[1]")
+        file = BaseFile(**{key: pair[0][key] for key in FILE})
         _, earlier = data.get((file.uuid, file.name), (file, ()))
-        data[file.uuid, file.name] = (file, earlier + ranges)
-    return FriendTree(fields["name"], tuple(fields["branches"]), data, source, base)
+        data[file.uuid, file.name] = (file, earlier + tuple(map(_range, pair[1])))
+    return FriendTree(value["name"], tuple(value["branches"]), data, source, base)
 
 
-def _range(value: Json, where: str) -> Range:
-    row = _fields(value, {"start": int, "stop": int, "chunk": dict}, where)
-    kinds = FILE_KEYS | {"num_entries": int}
-    chunk = _fields(row["chunk"], kinds, f"{where}.chunk")
-    for key in ("entry_start", "entry_stop"):
-        chunk[key] = row["chunk"].get(key)
-        if chunk[key] is not None and type(chunk[key]) is not int:
-            raise DataError(f"{where}.chunk.{key}: expected int or null, got {chunk[key]!r}")
-    return Range(row["start"], row["stop"], Chunk(**chunk))
-
-
-def _fields(value: Json, kinds: Mapping[str, type], where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: not a friend tree: expected a mapping")
-    for key, kind in kinds.items():
-        if type(value.get(key)) is not kind:
-            raise DataError(f"{where}: not a friend tree: {key} is not of type {kind.__name__}")
-    return {key: value[key] for key in kinds}
+def _range(row: Json) -> Range:
+    chunk = Chunk(**{key: row["chunk"].get(key) for key in (*FILE, *ENTRIES)})
+    return Range(row["start"], row["stop"], chunk)
 
 
 def to_json(name: str, branches: list[str], data: list[tuple[BaseFile, list[Range]]]) -> Json:

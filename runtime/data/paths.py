@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,10 @@ TRANSIENT: Final = {
 def resolve(path: str, base: str) -> Path:
     """A local, absolute path; a relative one lies beside ``base``.
 
-    Raises :class:`SpecError` for a URL.
+    Raises :class:`SpecError` for a URL, and for a path that no line can show.
     """
+    if not path.isprintable():
+        raise SpecError(f"{path!r}: not a path of printable characters")
     joined = path if "://" in path else os.path.join(base, path)  # noqa: PTH118
     if "://" in joined:
         scheme = joined.partition("://")[0]
@@ -42,3 +46,9 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its type where there is none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``; did you mean "xbW"?``, or nothing if no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""

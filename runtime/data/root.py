@@ -7,7 +7,6 @@ there is one, the entry: ``data.root:Events: branch "xbW" entry 17: nan``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .friend import BaseFile, FriendTree, Range
-from .paths import first_line, resolve, storage_error
+from .paths import first_line, resolve, storage_error, suggest
 
 Values: TypeAlias = NDArray[Any]
 Record: TypeAlias = Callable[[Path, str], None]
@@ -115,12 +114,6 @@ def _get_tree(path: Path, name: str, directory: Any) -> Tree:
     except Exception as error:
         reason = first_line(error)
         raise DataError(f'{path}: tree "{name}" cannot be read: {reason}') from error
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean "xbW"?``, or nothing if no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
 
 
 @dataclass(frozen=True)

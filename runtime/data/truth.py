@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,26 @@ from .ids import Ids
 from .paths import first_line
 
 NO_LABEL: Final = -1
+ID_TYPES: Final = {"sample": np.int32, "run": np.int64, "lumi": np.int64, "event": np.int64}
+TRUTH_TYPES: Final = {
+    **ID_TYPES,
+    "label": np.int32,
+    "weight": np.float64,
+    "selected": np.bool_,
+    "scored_by": np.int32,
+}
+# What NumPy and zipfile raise for a file that something else wrote.
+UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -44,20 +66,43 @@ def write_truth(path: Path, truth: Truth) -> None:
         np.savez_compressed(stream, **asdict(truth))
 
 
-def load_truth(path: Path) -> Truth:
-    """Read a truth file; raises :class:`DataError`."""
-    return Truth(**_load(path, list(Truth.__dataclass_fields__)))
+def load_truth(path: Path, entries: int, labels: int, samples: int) -> Truth:
+    """A truth file of so many entries, labels and samples; raises :class:`DataError`."""
+    truth = Truth(**_load(path, TRUTH_TYPES))
+    if len(truth.event) != entries:
+        raise DataError(f"{path}: {len(truth.event)} entries where {entries} are needed")
+    _check_index(path, "sample", truth.sample, 0, samples)
+    _check_index(path, "label", truth.label, NO_LABEL, labels)
+    if not np.isfinite(truth.weight).all():
+        raise DataError(f"{path}: a weight is not a finite number")
+    return truth
 
 
-def load_ids(path: Path) -> Ids:
-    """Read a file with the columns sample, run, lumi and event; raises :class:`DataError`."""
-    columns = _load(path, ["sample", "run", "lumi", "event"])
+def load_ids(path: Path, samples: int) -> Ids:
+    """A file with the columns of ids of so many samples; raises :class:`DataError`."""
+    columns = _load(path, ID_TYPES)
+    _check_index(path, "sample", columns["sample"], 0, samples)
     return Ids(**{name: column.astype(np.int64) for name, column in columns.items()})
 
 
-def _load(path: Path, names: list[str]) -> dict[str, NDArray[Any]]:
+def _load(path: Path, types: Mapping[str, type]) -> dict[str, NDArray[Any]]:
+    """Columns (n) of these types; an archive with pickles is refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            columns = {name: file[name] for name in types}
+    except UNREADABLE as error:
         raise DataError(f"{path}: cannot be read: {first_line(error)}") from error
+    for name, column in columns.items():
+        if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype != types[name]:
+            raise DataError(f"{path}: {name} is not a column of {types[name].__name__}")
+    if len({len(column) for column in columns.values()}) > 1:
+        raise DataError(f"{path}: columns of unequal length")
+    return columns
+
+
+def _check_index(path: Path, name: str, column: NDArray[Any], least: int, end: int) -> None:
+    wrong = np.flatnonzero((column < least) | (column >= end))
+    if len(wrong):
+        entry = int(wrong[0])
+        raise DataError(f"{path}: {name} entry {entry}: {column[entry]} of {end}")

@@ -38,6 +38,7 @@ from ..data.scores import (
     whole_range,
     write_scores,
 )
+from ..data.shape import CLASSIFIER, check_data, check_shape
 from ..data.truth import NO_LABEL, Truth, write_truth
 from ..errors import DataError
 from ..job import Context
@@ -51,6 +52,12 @@ from .train import choose_device
 Json: TypeAlias = Any
 Columns: TypeAlias = dict[str, NDArray[np.float32]]
 UNSCORED: Final = -1
+OWN_SHAPE: Final = {"seed": int, "offset": int}
+TRAINED: Final = {
+    "classifier": CLASSIFIER,
+    "kfolds": int,
+    "models": [{"fold": int, "file": str, "ids": str}],
+}
 
 
 @dataclass(frozen=True)
@@ -113,10 +120,13 @@ def evaluate(attempt: Attempt, context: Context) -> None:
 def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scoring:
     """The models of the train result; raises :class:`DataError` if one of them is missing."""
     trained = attempt.read_result(spec.models.result, spec.models.hash)
+    check_data(trained, TRAINED)
+    check_shape(trained.spec, OWN_SHAPE, f"{trained.folder / RESULT}: spec")
     device = str(choose_device(context.execution.device))
     models = [load_model(trained.path(row["file"]), device) for row in trained.data["models"]]
     classifier, kfolds = trained.data["classifier"], trained.data["kfolds"]
-    if sorted(model.fold for model in models) != list(range(kfolds)):
+    folds = [model.fold for model in models]
+    if len(folds) != kfolds or any(fold not in folds for fold in range(kfolds)):
         raise DataError(f"{trained.folder / RESULT}: does not hold one model for each fold")
     for model in models:
         if model.classes != classifier["classes"] or model.kfolds != kfolds:

@@ -20,8 +20,9 @@ from ..data.friend import BaseFile, FriendTree, parse_friend, to_json
 from ..data.ids import Ids, check_unique, concatenate, find_common
 from ..data.root import open_friend
 from ..data.scores import chunk_path, class_column, list_columns, whole_range, write_scores
+from ..data.shape import CLASSIFIER, check_data
 from ..data.truth import NO_LABEL, Truth, load_ids, load_truth
-from ..errors import DataError
+from ..errors import DataError, SpecError
 from ..job import Context
 from ..nn.roc import roc
 from ..result import RESULT, Attempt, Result, open_attempt
@@ -33,6 +34,19 @@ Floats: TypeAlias = NDArray[np.float64]
 NO_MODEL: Final = -1
 SEVERAL_MODELS: Final = -2
 NAMED_EVENTS: Final = 3
+SOURCE: Final = {"path": str, "uuid": str, "tree": str, "entries": int, "sample": str}
+EVALUATED: Final = {
+    "classifier": CLASSIFIER,
+    "kfolds": int,
+    "seed": int,
+    "offset": int,
+    "labels": [str],
+    "samples": [str],
+    "models": {"result": str, "uuid": str, "models": [{"fold": int, "ids": str}]},
+    "sources": [{**SOURCE, "truth": str}],
+    "friends": [dict],
+}
+TRAINED: Final = {"samples": [str], "sources": [{"uuid": str, "sample": str}]}
 
 
 @dataclass(frozen=True)
@@ -106,9 +120,12 @@ def merge(attempt: Attempt, context: Context) -> None:
 def load_seed(attempt: Attempt, reference: Reference) -> Seed:
     """One evaluation, and the training it used; raises :class:`DataError` if that has changed."""
     result = attempt.read_result(reference.result, reference.hash)
+    check_data(result, EVALUATED)
     models = result.data["models"]
     trained = attempt.read_result(models["result"])
+    check_data(trained, TRAINED)
     path = result.folder / RESULT
+    check_rocs(result.data["classifier"], path)
     if trained.uuid != models["uuid"]:
         raise DataError(f"{models['result']}: made again since {path} used its models")
     friends = [
@@ -119,6 +136,14 @@ def load_seed(attempt: Attempt, reference: Reference) -> Seed:
         raise DataError(f"{path}: {len(friends)} friend trees of {len(models['models'])} models")
     check_samples(result, trained)
     return Seed(result, trained, friends)
+
+
+def check_rocs(classifier: Json, path: Path) -> None:
+    """Raises :class:`DataError` for a ROC curve of something that is not a class."""
+    for row in classifier["rocs"]:
+        for name in (*row["positive"], *row["negative"]):
+            if name not in classifier["classes"]:
+                raise DataError(f'{path}: ROC "{row["name"]}": no class "{name}"')
 
 
 def check_samples(result: Result, trained: Result) -> None:
@@ -140,6 +165,8 @@ def check_samples(result: Result, trained: Result) -> None:
 
 def check_seeds(seeds: list[Seed]) -> None:
     """Raises :class:`DataError` if the evaluations cannot be averaged."""
+    if not seeds:
+        raise SpecError("predictions: at least one is needed")
     first = seeds[0]
     for seed in seeds[1:]:
         for key in ("classifier", "kfolds", "labels", "samples"):
@@ -163,7 +190,8 @@ def load_truths(seeds: list[Seed], base: BaseFile) -> Truth:
     truths = []
     for seed in seeds:
         row = seed.sources[base.uuid, base.name]
-        truths.append(load_truth(seed.result.path(row["truth"])))
+        data, path = seed.result.data, seed.result.path(row["truth"])
+        truths.append(load_truth(path, row["entries"], len(data["labels"]), len(data["samples"])))
     for seed, truth in zip(seeds, truths, strict=True):
         for name in ("sample", "run", "lumi", "event", "label", "weight"):
             if not np.array_equal(getattr(truth, name), getattr(truths[0], name)):
@@ -204,6 +232,9 @@ def join_folds(seed: Seed, base: BaseFile, entries: int, columns: list[str]) -> 
             matrix = np.stack([tree.read_flat(name, 0, entries) for name in columns], axis=1)
         missing = np.isnan(matrix)
         scored = ~missing.all(axis=1)
+        infinite = np.argwhere(np.isinf(matrix))
+        if len(infinite):
+            raise tree.error(columns[int(infinite[0, 1])], "inf", int(infinite[0, 0]))
         partly = np.flatnonzero(scored & missing.any(axis=1))
         if len(partly):
             name = columns[int(np.flatnonzero(missing[partly[0]])[0])]
@@ -232,7 +263,7 @@ def trained_ids(seed: Seed, path: Path) -> Ids:
     known = {name: index for index, name in enumerate(seed.result.data["samples"])}
     names = seed.trained.data["samples"]
     numbers = np.array([known.get(name, -1 - i) for i, name in enumerate(names)], np.int64)
-    ids = load_ids(path)
+    ids = load_ids(path, len(names))
     return Ids(numbers[ids.sample] if len(ids) else ids.sample, ids.run, ids.lumi, ids.event)
 
 

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..data.shape import CLASSIFIER, Each, Maybe, check_data
+from ..errors import DataError, SpecError
 from ..job import Context
 from ..result import RESULT, Attempt, Result, open_attempt
 from ..spec import Cell, PlotSpec
@@ -36,6 +37,17 @@ GRID: Final = 501
 PANEL_INCHES: Final = (4.8, 4.6)
 LABEL_LETTERS: Final = 44
 DPI: Final = 150
+FIGURES: Final = Maybe({"loss": Maybe(float), "auc": Each(Maybe(float))})
+CURVE: Final = {"auc": Maybe(float), "false_positive": [float], "true_positive": [float]}
+TRAINED: Final = {
+    "classifier": CLASSIFIER,
+    "models": [
+        {
+            "history": [{"epoch": int, "training": FIGURES, "validation": FIGURES}],
+            "rocs": Each(CURVE),
+        }
+    ],
+}
 STYLE: Final[dict[Any, Any]] = {
     "font.size": 12,
     "legend.fontsize": 11,
@@ -111,7 +123,12 @@ def plot(attempt: Attempt, context: Context) -> None:
 
 def load_models(results: Sequence[Result]) -> Models:
     """The models of the results; raises :class:`DataError` if they are of two classifiers."""
+    if not results:
+        raise SpecError("models: at least one is needed")
     first = results[0]
+    for result in results:
+        check_data(result, TRAINED)
+        check_curves(result)
     for result in results[1:]:
         if result.data["classifier"] != first.data["classifier"]:
             raise DataError(
@@ -120,6 +137,16 @@ def load_models(results: Sequence[Result]) -> Models:
     classifier = first.data["classifier"]
     rows = [row for result in results for row in result.data["models"]]
     return Models(classifier["name"], classifier["rocs"], rows, len(results))
+
+
+def check_curves(result: Result) -> None:
+    """Raises :class:`DataError` for a curve with an area whose axes do not go together."""
+    for index, model in enumerate(result.data["models"]):
+        for name, curve in model["rocs"].items():
+            lengths = len(curve["false_positive"]), len(curve["true_positive"])
+            if curve["auc"] is not None and (lengths[0] != lengths[1] or not lengths[0]):
+                where = f"{result.folder / RESULT}: data.models[{index}].rocs.{name}"
+                raise DataError(f"{where}: {lengths[0]} and {lengths[1]} points")
 
 
 def describe(models: Models) -> dict[str, Json]:
