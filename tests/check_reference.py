@@ -1,19 +1,22 @@
 """Compare the HCR network with reference files: ``check_reference.py FILE.npz…``.
 
 Prints the largest relative deviation, max |Δ| / max |reference|, of each group of figures, with
-everything in float64 and with the preparation in float64 and the rest in float32. Exits 1 if one
-is above its tolerance. All switches and sizes are read from the file.
+everything in float64 and with the preparation in float64 and the rest in float32. All switches
+and sizes are read from the file; figures that a file does not hold are named and left out. Every
+file is looked at. Exits 1 if a figure is above its tolerance, 2 if a file is no reference file.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections import defaultdict
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from hcrc.runtime.errors import DataError
 from hcrc.runtime.nn.adam import Adam
 from hcrc.runtime.nn.embedding import embedding_statistics
 from hcrc.runtime.nn.hcr import HCR
@@ -25,28 +28,50 @@ from hcrc.runtime.spec import Architecture
 
 TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-4}
 EMBEDDING_TOLERANCE = 2e-6
+OK, DIFFERENT, UNUSABLE = 0, 1, 2
+# What reading a file and using its arrays raises where they are not those of a reference file.
+UNREADABLE = (
+    DataError,
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
 Arrays = Mapping[str, Any]
 
 
 class Comparison:
-    """The largest deviation of each group of figures."""
+    """The largest deviation of each group of figures, and what the file does not hold."""
 
     def __init__(self, reference: Arrays) -> None:
         self.reference = reference
-        self.largest: dict[str, tuple[float, str]] = defaultdict(lambda: (0.0, "-"))
+        self.largest: dict[str, tuple[float, str]] = {}
         self.compared: set[str] = set()
+        self.absent: set[str] = set()
 
     def add(self, group: str, name: str, value: torch.Tensor) -> None:
-        expected = np.asarray(self.reference[name], dtype=np.float64)
-        found = value.detach().double().numpy()
-        if found.shape != expected.shape:
-            raise SystemExit(f"{name}: shape {found.shape}, the file has {expected.shape}")
-        scale = np.abs(expected).max()
-        deviation = float(np.abs(found - expected).max() / (scale if scale > 0 else 1))
-        if not deviation <= self.largest[group][0]:
-            self.largest[group] = (deviation, name)
-        self.largest[group] = self.largest[group]
+        if name not in self.reference:
+            self.absent.add(name)
+            return
         self.compared.add(name)
+        deviation = relative_deviation(value.detach().double().numpy(), self.reference[name])
+        if deviation >= self.largest.get(group, (0.0, ""))[0]:
+            self.largest[group] = (deviation, name)
+
+
+def relative_deviation(found: Any, reference: Any) -> float:
+    """max |Δ| / max |reference|; infinite for another shape, and where a number is not one."""
+    expected = np.asarray(reference, dtype=np.float64)
+    if found.shape != expected.shape:
+        return math.inf
+    if not np.isfinite(expected).all():
+        return math.inf
+    scale = np.abs(expected).max(initial=0)
+    deviation = float(np.abs(found - expected).max(initial=0) / (scale if scale > 0 else 1))
+    return deviation if math.isfinite(deviation) else math.inf
 
 
 def architecture(file: Arrays) -> Architecture:
@@ -62,8 +87,9 @@ def load_network(file: Arrays, dtype: torch.dtype) -> HCR:
     names = [name for name in file if name.startswith("state/")]
     for layer in network.layout.layers.values():
         count = "n_ghost_batches_fixed" if layer.fixed else "n_ghost_batches"
-        if int(file[f"state/{layer.name}.nGhostBatches"]) != int(file[count]):
-            raise SystemExit(f"{layer.name}: not the number of ghost batches of {count}")
+        number = int(file.get(f"state/{layer.name}.nGhostBatches", file[count]))
+        if number != int(file[count]):
+            raise ValueError(f"{layer.name} has {number} ghost batches, {count} is {file[count]}")
     import_state(network, {n.removeprefix("state/"): torch.from_numpy(file[n]) for n in names})
     return network
 
@@ -106,10 +132,10 @@ def _forward(
     classes, views = network(matrix, ghosts)
     found.add(group, f"{prefix}_class_logits", classes[0])
     found.add(group, f"{prefix}_quadjet_logits", views[0])
-    label = torch.from_numpy(found.reference["label"]).unsqueeze(0)
+    label = torch.from_numpy(found.reference["label"]).long().unsqueeze(0)
     weight = torch.from_numpy(found.reference["weight"]).unsqueeze(0).to(classes)
     loss = weighted_loss(classes, label, weight)
-    if f"{prefix}_loss" in found.reference:
+    if prefix in ("train", "step2"):
         found.add(group, f"{prefix}_loss", loss[0])
     return loss
 
@@ -123,25 +149,46 @@ def _compare_embeddings(found: Comparison, matrix: torch.Tensor, switches: Archi
         found.add("embedding statistics", f"{key}.s", scale.reshape(shape))
 
 
-def check(path: str) -> bool:
-    """Print the comparison with one file; True if it matches."""
-    with np.load(path, allow_pickle=False) as loaded:
-        file = {name: loaded[name] for name in loaded.files}
+def load(path: str) -> Arrays:
+    """The arrays of a file; raises one of UNREADABLE if it is not an NPZ file."""
+    loaded = np.load(path, allow_pickle=False)
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise ValueError("not an NPZ file")
+    with loaded:
+        return {name: loaded[name] for name in loaded.files}
+
+
+def check(path: str) -> int:
+    """Print the comparison with one file; gives OK, DIFFERENT or UNUSABLE."""
+    try:
+        file = load(path)
+        comparisons = {dtype: compare(file, dtype) for dtype in TOLERANCES}
+        if not _figures(file):
+            raise ValueError("holds no figures to compare")
+    except UNREADABLE as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        print(f"{path}: not a reference file: {what.partition(chr(10))[0]}", file=sys.stderr)
+        return UNUSABLE
+    ok = [_print_comparison(path, dtype, found) for dtype, found in comparisons.items()]
+    return OK if all(ok) else DIFFERENT
+
+
+def _print_comparison(path: str, dtype: torch.dtype, found: Comparison) -> bool:
     ok = True
-    for dtype, tolerance in TOLERANCES.items():
-        found = compare(file, dtype)
-        for group, (deviation, name) in found.largest.items():
-            limit = EMBEDDING_TOLERANCE if group == "embedding statistics" else tolerance
-            limit = max(limit, tolerance) if dtype == torch.float32 else limit
-            good = deviation <= limit
-            ok &= good
-            verdict = "ok" if good else "TOO LARGE"
-            print(f"{path}  {dtype}  {group:22}{deviation:9.1e}  of {limit:.0e}  {verdict}  {name}")
-        missing = _figures(file) - found.compared
-        if missing:
-            ok = False
-            print(f"{path}  {dtype}  not compared: {', '.join(sorted(missing))}")
-    return ok
+    for group, (deviation, name) in found.largest.items():
+        limit = TOLERANCES[dtype]
+        if group == "embedding statistics":
+            limit = max(limit, EMBEDDING_TOLERANCE)
+        good = deviation <= limit
+        ok &= good
+        verdict = "ok" if good else "TOO LARGE"
+        print(f"{path}  {dtype}  {group:22}{deviation:9.1e}  of {limit:.0e}  {verdict}  {name}")
+    if found.absent:
+        print(f"{path}  {dtype}  not in the file: {', '.join(sorted(found.absent))}")
+    missing = _figures(found.reference) - found.compared
+    if missing:
+        print(f"{path}  {dtype}  not compared: {', '.join(sorted(missing))}")
+    return ok and not missing
 
 
 def _figures(file: Arrays) -> set[str]:
@@ -155,8 +202,7 @@ def main(paths: list[str]) -> int:
     if not paths:
         print(__doc__, file=sys.stderr)
         return 2
-    matches = [check(path) for path in paths]
-    return 0 if all(matches) else 1
+    return max([check(path) for path in paths])
 
 
 if __name__ == "__main__":

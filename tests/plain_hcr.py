@@ -242,7 +242,9 @@ def embedding_statistics(x: Prepared, *, attention: bool) -> dict[str, Tensor]:
         mask = masks.get(name, torch.zeros(len(tensor), tensor.shape[2], dtype=torch.bool))
         values = tensor.transpose(1, 2)[~mask]
         statistics[f"inputEmbed.{name}.m"] = values.mean(0).reshape(1, 1, 1, -1)
-        statistics[f"inputEmbed.{name}.s"] = values.std(0).reshape(1, 1, 1, -1)
+        # A feature that never varies has no scale of its own, and is not divided.
+        spread = values.std(0).where(values.std(0) > 0, 1)
+        statistics[f"inputEmbed.{name}.s"] = spread.reshape(1, 1, 1, -1)
     return statistics
 
 
@@ -266,6 +268,11 @@ def load(reference: Arrays) -> PlainHCR:
     return PlainHCR(bool(reference["attention"]), weights, statistics, ghosts)
 
 
+def gradient_of(weight: Tensor) -> np.ndarray:
+    assert weight.grad is not None
+    return weight.grad.numpy().copy()
+
+
 def figures(reference: Arrays) -> Arrays:
     """All that a reference file records about one training step, in its order."""
     model = load(reference)
@@ -284,8 +291,8 @@ def figures(reference: Arrays) -> Arrays:
         return total
 
     optimizer = torch.optim.Adam(list(model.weights.values()), lr=float(reference["learning_rate"]))
-    record("train", loss=True).backward()
-    found |= {f"grad/{key}": value.grad.numpy().copy() for key, value in model.weights.items()}
+    torch.autograd.backward(record("train", loss=True))
+    found |= {f"grad/{key}": gradient_of(value) for key, value in model.weights.items()}
     optimizer.step()
     record("step2", loss=True)
     after = model.weights | model.statistics

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import plain_hcr
 import pytest
 import torch
 from hcrc.runtime.errors import DataError
@@ -22,6 +23,7 @@ from hcrc.runtime.nn.normalization import OFF, Ghosts
 from hcrc.runtime.nn.prepare import COLUMN_SLICES, COLUMNS, prepare
 from hcrc.runtime.nn.state import export_state, import_state
 from hcrc.runtime.spec import Architecture
+from plain_hcr import Case
 
 REFERENCES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
 CLASSES = 5
@@ -70,6 +72,75 @@ def make_network(
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda path: path.stem)
 def test_network_matches_reference(path: Path, check_reference: ModuleType) -> None:
     assert check_reference.main([str(path)]) == 0
+
+
+# Between them: every size, switch and ghost number that the layers depend on. An event of each
+# kind that formulas stumble over is in all of them, see plain_hcr.random_events.
+CASES = [
+    Case(n_classes=2, n_features=4, slip=True, events=192, ghosts=12, ghosts_fixed=1, seed=1),
+    Case(n_classes=3, n_features=6, events=64, ghosts=1, ghosts_fixed=4, absent=0, seed=2),
+    Case(n_classes=5, n_features=10, attention=False, slip=True, negative=0.2, seed=9),
+    Case(n_classes=6, n_features=12, events=128, ghosts=1, ghosts_fixed=8, absent=0.9, seed=4),
+    Case(n_classes=7, n_features=16, ghosts=6, ghosts_fixed=4, events=192, negative=0.2, seed=5),
+    Case(n_classes=4, n_features=8, ghosts=2, ghosts_fixed=2, absent=1, collinear=True, seed=6),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.n_features}-{case.n_classes}")
+def test_network_matches_plain_implementation(
+    case: Case, check_reference: ModuleType, tmp_path: Path
+) -> None:
+    plain_hcr.write(tmp_path / "case.npz", case)
+    assert check_reference.main([str(tmp_path / "case.npz")]) == 0
+
+
+@pytest.mark.parametrize("path", REFERENCES, ids=lambda path: path.stem)
+def test_plain_implementation_matches_reference(path: Path) -> None:
+    with np.load(path) as loaded:
+        reference = dict(loaded)
+    for name, value in plain_hcr.figures(reference).items():
+        expected = reference[name]
+        assert np.abs(value - expected).max() <= 1e-7 * np.abs(expected).max(), name
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["train_class_logits", "after/out.m"])
+def test_figure_that_is_no_number_is_refused(
+    name: str, value: float, file: dict[str, Any], check_reference: ModuleType, tmp_path: Path
+) -> None:
+    broken = file[name].copy()
+    broken.flat[0] = value
+    np.savez(tmp_path / "broken.npz", **{**file, name: broken})
+    assert check_reference.main([str(tmp_path / "broken.npz")]) == 1
+
+
+def test_reference_without_a_group_is_compared_as_far_as_it_goes(
+    file: dict[str, Any],
+    check_reference: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    left = {name: value for name, value in file.items() if not name.startswith("off_")}
+    np.savez(tmp_path / "less.npz", **left)
+    assert check_reference.main([str(tmp_path / "less.npz")]) == 0
+    assert "not in the file: off_class_logits, off_quadjet_logits" in capsys.readouterr().out
+
+
+def test_every_file_is_checked_though_one_is_unusable(
+    file: dict[str, Any],
+    check_reference: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "text.npz").write_text("text")
+    np.save(tmp_path / "array.npy", np.ones(3))
+    np.savez(tmp_path / "less.npz", **{n: v for n, v in file.items() if n != "state/out.m"})
+    paths = [*map(str, sorted(tmp_path.iterdir())), str(tmp_path / "none.npz")]
+    assert check_reference.main([*paths, str(REFERENCES[0])]) == 2
+    output = capsys.readouterr()
+    assert [line.split(": ")[0] for line in output.err.splitlines()] == paths
+    assert "'out.m' is missing" in output.err
+    assert str(REFERENCES[0]) in output.out
 
 
 @pytest.mark.parametrize(

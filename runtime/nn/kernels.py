@@ -18,6 +18,8 @@ from .layers import Expansion
 
 # Elements of a temporary that a chunk may have: half a megabyte in float32.
 CACHED_ELEMENTS: Final = 2**17
+# Terms that a CPU adds one after the other: over millions float32 loses two digits.
+SUMMED_TERMS: Final = 2**11
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Pixels:
     def sum(self, x: Tensor) -> Tensor:
         """Sums (blocks, features) of x (blocks, features, L) over the pixels that count."""
         if isinstance(self.times, Tensor):
-            return torch.bmm(x, self.times.transpose(1, 2)).squeeze(2)
+            return _sum_products(x, self.times)
         total = x.sum(2)
         return total if self.times == 1 else total * self.times
 
@@ -77,6 +79,13 @@ class Pixels:
             count = grouping.join(self.times.sum(2))
             self._counts[grouping.groups] = count.clamp(min=1), (count - 1).clamp(min=1)
         return self._counts[grouping.groups]
+
+
+def _sum_products(x: Tensor, times: Tensor) -> Tensor:
+    """Σ x·times (blocks, features), of x (blocks, features, L) and times (blocks, 1, L)."""
+    step = SUMMED_TERMS if x.device.type == "cpu" else x.shape[2]
+    pieces = zip(x.split(step, dim=2), times.split(step, dim=2), strict=True)
+    return torch.cat([torch.bmm(a, b.transpose(1, 2)) for a, b in pieces], dim=2).sum(2)
 
 
 @dataclass(frozen=True)
