@@ -275,6 +275,14 @@ def test_masked_moments_count_what_is_there() -> None:
     assert torch.equal(moments.variance[1], zero)
 
 
+def test_sum_over_many_masked_pixels_is_exact_to_float32() -> None:
+    random = torch.Generator().manual_seed(1)
+    x = torch.rand(1, 4, 1_000_003, generator=random) + 2
+    mask = (torch.rand(1, 1, x.shape[2], generator=random) < 0.5).float()
+    exact = (x.double() * mask).sum(2)
+    assert ((Pixels(mask).sum(x) - exact) / exact).abs().max() < 3e-7
+
+
 def test_running_statistics_follow_only_ghost_batches(file: dict[str, Any]) -> None:
     matrix = prepare(*raw_inputs(file))
     network = make_network(dtype=torch.float32)

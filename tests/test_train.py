@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hcrc.runtime.errors import DataError, SpecError
+from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.job import Context
 from hcrc.runtime.nn.adam import Adam
@@ -23,6 +23,7 @@ from hcrc.runtime.nn.memory import keep_freed_memory
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.nn.prepare import prepare
 from hcrc.runtime.nn.schedule import FixedStep
+from hcrc.runtime.nn.state import export_state
 from hcrc.runtime.nn.train import (
     Report,
     Settings,
@@ -317,13 +318,13 @@ def make_cells(folder: Path, specs: list[dict[str, Any]]) -> list[Cell]:
     return read_job({"hcrc": 1, **job, "execution": execution}).cells
 
 
-def write_cache(folder: Path, labels: list[str]) -> Path:
+def write_cache(folder: Path, labels: list[str], data: Data = DATA) -> Path:
     spec = CacheSpec(datasets=[], shuffle=False, seed=0, chunks=2)
     cell = Cell(id="cache", task="cache", axes={}, output=str(folder), hash="c", spec=spec, raw={})
     columns = {
-        "inputs": DATA.matrix,
-        "label": DATA.label,
-        "weight": DATA.weight,
+        "inputs": data.matrix,
+        "label": data.label,
+        "weight": data.weight,
         "sample": (EVENT % 2).int(),
         "run": EVENT + 1000,
         "lumi": EVENT + 5,
@@ -335,8 +336,8 @@ def write_cache(folder: Path, labels: list[str]) -> Path:
             path = attempt.path(f"chunk-{number:04d}.pt")
             torch.save({name: column[rows].clone() for name, column in columns.items()}, path)
             files[f"chunk-{number:04d}"] = path
-        data = {"labels": labels, "samples": ["a/UL18", "b/UL17"], "sources": ["x"]}
-        attempt.commit(files, data)
+        words = {"labels": labels, "samples": ["a/UL18", "b/UL17"], "sources": ["x"]}
+        attempt.commit(files, words)
     return folder
 
 
@@ -399,6 +400,65 @@ def test_task_records_the_ids_each_model_saw(cache: Path, tmp_path: Path) -> Non
     assert torch.allclose(model.predict(DATA.matrix, 64)[0].sum(1), torch.ones(250))
 
 
+def read_states(folder: Path) -> list[dict[str, torch.Tensor]]:
+    result = load_result(folder / "result.json")
+    return [export_state(load_model(result.path(f"model-{fold}")).network) for fold in range(2)]
+
+
+def test_cells_of_one_job_train_as_if_alone(cache: Path, tmp_path: Path) -> None:
+    specs = [raw_spec(cache, offset) for offset in range(3)]
+    task.run(make_cells(tmp_path / "group", specs), context())
+    for number, spec in enumerate(specs):
+        task.run(make_cells(tmp_path / f"alone{number}", [spec]), context())
+        together = read_states(tmp_path / "group" / str(number))
+        for one, other in zip(together, read_states(tmp_path / f"alone{number}/0"), strict=True):
+            for name, value in one.items():
+                assert torch.allclose(value, other[name], rtol=1e-5, atol=1e-5), name
+
+
+def test_same_job_leaves_the_same_numbers(cache: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        task.run(make_cells(tmp_path / name, [raw_spec(cache)]), context())
+    one, two = (load_result(tmp_path / name / "0" / "result.json") for name in ("one", "two"))
+    assert one.data == two.data
+    ids = [name for name in one.files if name.startswith("ids")]
+    assert [one.files[name].sha256 for name in ids] == [two.files[name].sha256 for name in ids]
+    for a, b in zip(*(read_states(tmp_path / name / "0") for name in ("one", "two")), strict=True):
+        assert all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["weight", "input"])
+def test_cached_value_that_is_no_number_is_named(what: str, value: float, tmp_path: Path) -> None:
+    data = Data(DATA.matrix.clone(), DATA.label, DATA.weight.clone())
+    (data.weight if what == "weight" else data.matrix[:, 17])[101] = value
+    cache = write_cache(tmp_path / "cache", CLASSES, data)
+    message = f"b/UL17: cached event 1101:106:101: its {what} is NaN or infinite"
+    with pytest.raises(DataError, match=message):
+        task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
+
+
+def test_chunk_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "cache", CLASSES)
+    path = load_result(cache / "result.json").path("chunk-0001")
+    chunk = torch.load(path, weights_only=True)
+    chunk["weight"][3] += 1
+    torch.save(chunk, path)
+    with pytest.raises(DataError, match=r"chunk-0001\.pt: not the content that .* records"):
+        task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
+
+
+def test_device_without_memory_is_an_error_of_one_line(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory\nand more")
+
+    monkeypatch.setattr(task, "train", fail)
+    with pytest.raises(JobError, match=r"^cpu: out of memory; other jobs may be using it$"):
+        task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
+
+
 def test_task_maps_labels_to_classes_by_name(cache: Path) -> None:
     events = task.load_events(load_result(cache / "result.json"))
     data = task.make_data(events, CLASSIFIER, torch.device("cpu"))
@@ -455,7 +515,8 @@ def test_cache_of_other_columns_is_refused(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("cuda:99", "but this machine has"), ("gpu", "is none of auto, cpu")]
+    ("device", "message"),
+    [("cuda:99", "but this machine has"), ("gpu", "is none of auto, cpu"), ("meta", "is none of")],
 )
 def test_device_that_is_not_there_is_refused(device: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):

@@ -83,9 +83,11 @@ class Pixels:
 
 def _sum_products(x: Tensor, times: Tensor) -> Tensor:
     """Σ x·times (blocks, features), of x (blocks, features, L) and times (blocks, 1, L)."""
-    step = SUMMED_TERMS if x.device.type == "cpu" else x.shape[2]
-    pieces = zip(x.split(step, dim=2), times.split(step, dim=2), strict=True)
-    return torch.cat([torch.bmm(a, b.transpose(1, 2)) for a, b in pieces], dim=2).sum(2)
+    if x.shape[2] <= SUMMED_TERMS or x.device.type != "cpu":
+        return torch.bmm(x, times.transpose(1, 2)).squeeze(2)
+    pieces = (torch.split(part, SUMMED_TERMS, dim=2) for part in (x, times))
+    sums = [torch.bmm(a, b.transpose(1, 2)) for a, b in zip(*pieces, strict=True)]
+    return torch.cat(sums, dim=2).sum(2)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.cache import Events, load_events
-from ..errors import DataError, SpecError
+from ..errors import DataError, JobError, SpecError
 from ..events import EventWriter
 from ..job import Context
 from ..nn import folds
@@ -27,7 +28,7 @@ from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
 from ..nn.schedule import FixedStep
 from ..nn.train import Report, Settings, Trainee, Training, train
-from ..result import Attempt, Result, open_attempt
+from ..result import RESULT, Attempt, Result, open_attempt
 from ..spec import Cell, Classifier, TrainSpec
 
 OWN_FIELDS: Final = ("seed", "offset")
@@ -47,17 +48,23 @@ def run(cells: list[Cell], context: Context) -> None:
     for group in group_cells(cells):
         with ExitStack() as stack:
             attempts = [stack.enter_context(open_attempt(cell)) for cell in group]
-            train_cells(attempts, context, device)
+            try:
+                train_cells(attempts, context, device)
+            except torch.OutOfMemoryError as error:
+                raise JobError(f"{device}: out of memory; other jobs may be using it") from error
 
 
 def choose_device(name: str) -> torch.device:
     """The device of that name, ``auto`` being a GPU if there is one; raises SpecError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    unknown = SpecError(f"device: {name!r} is none of auto, cpu, cuda, cuda:N")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SpecError(f"device: {name!r} is none of auto, cpu, cuda, cuda:N") from error
+        raise unknown from error
+    if device.type not in ("cpu", "cuda"):
+        raise unknown
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SpecError(f"device: {name}, but this machine has {torch.cuda.device_count()} GPUs")
     return device
@@ -79,6 +86,8 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     check_rocs(classifier)
     sources = [attempt.read_result(reference.result, reference.hash) for attempt in attempts]
     events = load_events(sources[0])
+    check_files(sources[0])
+    check_finite(events)
     cell_ids = [attempt.cell.id for attempt in attempts]
     data = make_data(events, classifier, device)
     for name in empty_classes(data.label, classifier.classes):
@@ -127,6 +136,27 @@ def check_rocs(classifier: Classifier) -> None:
                     f"classifier {classifier.name}: ROC {roc.name} uses {name!r}; "
                     f"the classes are {', '.join(classifier.classes)}"
                 )
+
+
+def check_files(source: Result) -> None:
+    """Raise DataError for a file that is not the one the result records by its checksum."""
+    for name, file in source.files.items():
+        path = source.path(name)
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != file.sha256:
+            raise DataError(f"{path}: not the content that {source.folder / RESULT} records")
+
+
+def check_finite(events: Events) -> None:
+    """Raise DataError for the first event with a weight or an input that is NaN or infinite."""
+    good = {"weight": events.weight.isfinite(), "input": events.inputs.sum(1).isfinite()}
+    for what, finite in good.items():
+        if not finite.all():
+            row = int((~finite).nonzero()[0])
+            number = ":".join(str(int(c[row])) for c in (events.run, events.lumi, events.event))
+            sample = events.samples[int(events.sample[row])]
+            raise DataError(f"{sample}: cached event {number}: its {what} is NaN or infinite")
 
 
 def make_data(events: Events, classifier: Classifier, device: torch.device) -> Data:
