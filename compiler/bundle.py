@@ -6,6 +6,7 @@ and what the backends emit. The same plan gives the same bytes; the folder appea
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -19,7 +20,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-from .plan import Json, Plan, canonical
+from .plan import JobWriter, Json, Plan, canonical
 
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 PLAN_HASH_LENGTH: Final = 12
@@ -35,10 +36,10 @@ if __name__ == "__main__":
 
 def pack(plan: Plan, emitted: Mapping[str, bytes]) -> tuple[str, dict[str, bytes]]:
     """The plan's hash, and the files of its bundle by name."""
-    lines = [canonical(job.to_json()).encode() + b"\n" for job in plan.jobs]
+    jobs, index = job_lines(plan)
     files = {
-        "jobs.jsonl": b"".join(lines),
-        "jobs.idx": _index(lines),
+        "jobs.jsonl": jobs,
+        "jobs.idx": index,
         "hcrc.pyz": build_zipapp(),
         **emitted,
     }
@@ -60,12 +61,23 @@ def plan_table(plan: Plan, files: Mapping[str, bytes]) -> dict[str, Json]:
     }
 
 
-def _index(lines: list[bytes]) -> bytes:
-    offsets, offset = [], 0
-    for line in lines:
-        offsets.append(offset)
-        offset += len(line)
-    return struct.pack(f"<{len(offsets)}Q", *offsets)
+def job_lines(plan: Plan) -> tuple[bytes, bytes]:
+    """``jobs.jsonl``, and ``jobs.idx``: where each of its lines begins, as 64-bit integers."""
+    writer = JobWriter()
+    lines, offsets = bytearray(), []
+    for job in plan.jobs:
+        offsets.append(len(lines))
+        lines += writer.line(job).encode()
+        lines += b"\n"
+    return bytes(lines), struct.pack(f"<{len(offsets)}Q", *offsets)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a path is that of a bundle."""
+    try:
+        return (folder / "plan.json").is_file()
+    except OSError:
+        return False
 
 
 def write_bundle(folder: Path, files: Mapping[str, bytes]) -> bool:
@@ -74,8 +86,12 @@ def write_bundle(folder: Path, files: Mapping[str, bytes]) -> bool:
     A folder of that name is the same bundle, since it is named by its hash; anything else that
     is in the way is an :class:`OSError`.
     """
-    if (folder / "plan.json").is_file():
+    if is_bundle(folder):
         return False
+    if os.path.lexists(folder):
+        raise FileExistsError(
+            errno.EEXIST, "something that is no bundle is in the way", str(folder)
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -99,7 +115,7 @@ def _move(temporary: Path, folder: Path) -> None:
     try:
         temporary.rename(folder)
     except OSError:
-        if not (folder / "plan.json").is_file():
+        if not is_bundle(folder):
             raise
 
 

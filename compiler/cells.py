@@ -7,25 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
-from .definitions import Definer, Use, without
+from .definitions import Definer, Use
 from .diagnostics import Diagnostic, show
 from .folders import axis_text, cell_id, join_output, refuse_folder
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence, to_plain
+from .nodes import Node, Scalar, Sequence, to_plain, without
 from .plan import AxisValue, Cell, Hasher, Json
-from .schema import validate
+from .schema import shipped_check, validate
 from .settings import effective_settings
 from .template import names_in, substitute
 from .workflow import Task, TaskReference, Workflow
 
 SHARED: Final = ("group", "resources", "settings")
 NOT_IN_BODY: Final = ("task", "for", "help", *SHARED)
+NOT_FILLED: Final = (*NOT_IN_BODY, "output", "naming")
 SHARING: Final = f"{WORKFLOW}#/$defs/sharing"
 DEFINED: Final = MappingProxyType({"datasets": "dataset", "classifier": "classifier"})
 NAMING_FIELDS: Final = ("name", "uuid", "start", "stop", "tree", "path0", "path1, …")
@@ -58,14 +59,13 @@ class Scope:
     used: set[str] = field(default_factory=set)
     cells: dict[str, list[Cell]] = field(default_factory=dict)
     outputs: dict[str, Node | None] = field(default_factory=dict)
-    hasher: Hasher = field(default_factory=Hasher)
 
     def problems(self) -> int:
         """How many diagnostics there are so far."""
         return len(self.diagnostics) + len(self.definer.diagnostics)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Made:
     """What a key stands for at one place: a value, or definitions that make one.
 
@@ -85,6 +85,7 @@ class Part:
     key: str
     node: Node | None
     axes: Place
+    schema: str
     made: dict[Place, Made | None] = field(default_factory=dict)
 
 
@@ -97,6 +98,11 @@ class Gathered:
     shared: Place
     cells: Mapping[Place, list[Json]] | None
 
+    def at(self, place: Place) -> Json:
+        """The cells at a place; one alone, unless the task gathers."""
+        found = self.cells[place] if self.cells else [None]
+        return found if self.gathers else found[0]
+
 
 class TaskBody:
     """One task on its way to cells."""
@@ -105,51 +111,69 @@ class TaskBody:
         self.scope = scope
         self.task = task
         self.schema = task_schema(task.kind)
+        self._hasher = Hasher(task.kind)
         self._before = scope.problems()
-        self._refuse_axes_in_shared()
         self.settings = self._settings()
         self.execution, self.group = self._execution()
-        self._parts = self._split()
-        self._defaults = self._absent_keys()
-        self._output = next((part for part in self._parts if part.key == "output"), None)
-        named = self._output.axes if self._output else ()
-        self._in_path = [name for name in task.axes if name not in named]
         self._gathered = [self._gather(item) for item in task.references]
+        self._parts = self._split()
+        self._fixed = self._fix()
+        self._varying = [part for part in self._parts if part.key not in self._fixed]
+        self._root = self._fixed.pop("output", None)
+        named = {name for part in self._parts if part.key == "output" for name in part.axes}
+        self._in_path = [name for name in task.axes if name not in named]
 
     def cells(self) -> list[Cell] | None:
         """The cells at all points, in order; None after diagnostics, here or in what is read."""
+        if self.scope.problems() == self._before:
+            self._check_axes()
+        unread = any(reference.cells is None for reference in self._gathered)
+        if unread or self.scope.problems() > self._before or None in self._fixed.values():
+            return None
         found: list[Cell] = []
         for point in self.task.points():
             cell = self._cell(point)
-            if not found and self.scope.problems() == self._before:
-                self._check_axes()
-            if cell is None or (not found and self.scope.problems() > self._before):
+            if cell is None:
                 return None
             found.append(cell)
         return found
 
-    def _cell(self, point: Mapping[str, AxisValue]) -> Cell | None:
+    def _fix(self) -> dict[str, Json]:
+        """Make every key at the first point; the values that are the same at all of them."""
+        point = next(self.task.points(), {})
         texts = {name: axis_text(value) for name, value in point.items()}
-        spec = dict(self._defaults)
+        fixed = self._absent_keys()
+        for reference in self._gathered:
+            if not reference.shared:
+                fixed[reference.key] = reference.at(())
         for part in self._parts:
-            spec[part.key] = self._value(part, point, texts)
-        if None in spec.values():
+            value = self._value(part, point, texts)
+            if part.axes or any(made.axes for made in part.made.values() if made):
+                fixed.pop(part.key, None)
+            else:
+                fixed[part.key] = value
+        return fixed
+
+    def _cell(self, point: Mapping[str, AxisValue]) -> Cell | None:
+        """The cell at a point; None after diagnostics."""
+        texts = {name: axis_text(value) for name, value in point.items()}
+        own = {part.key: self._value(part, point, texts) for part in self._varying}
+        if None in own.values():
             return None
         for reference in self._gathered:
-            if reference.cells is None:
-                return None
-            found = reference.cells[tuple([texts[name] for name in reference.shared])]
-            spec[reference.key] = found if reference.gathers else found[0]
+            if reference.shared:
+                place = tuple([texts[name] for name in reference.shared])
+                own[reference.key] = reference.at(place)
         folders = [f"{name}={texts[name]}" for name in self._in_path]
-        output = "/".join([spec.pop("output"), *folders])
+        output = "/".join([own.pop("output", self._root), *folders])
         id = cell_id(self.task.name, texts)
-        return Cell(id, point, output, self.scope.hasher.hash_spec(self.task.kind, spec), spec)
+        return Cell(id, point, output, self._hasher.hash_spec(self._fixed, own), self._fixed, own)
 
     def _settings(self) -> Json:
         given = self.scope.given
         layers = [given.workflow_settings, self.task.node.get("settings"), *given.settings]
         value, diagnostics, used = effective_settings(layers, self.scope.workflow.bindings)
-        self.scope.diagnostics += diagnostics
+        self._report_shared(diagnostics)
         self.scope.used |= used
         return value
 
@@ -160,7 +184,7 @@ class TaskBody:
         done = substitute(self.task.node.replace(kept), self.scope.workflow.bindings)
         self.scope.used |= done.used
         problems = done.diagnostics or validate(done.node, SHARING, bound=True)
-        self.scope.diagnostics += problems
+        self._report_shared(problems)
         value = {"resources": {}, **({} if problems else to_plain(done.node))}
         value = fill_defaults(value, WORKFLOW, self.schema)
         resources = value["resources"]
@@ -177,26 +201,28 @@ class TaskBody:
         }
         return execution, value["group"]
 
-    def _refuse_axes_in_shared(self) -> None:
-        """No axis stands in what is one for all cells."""
-        axes = self.task.axes.keys() - self.scope.workflow.bindings.keys()
-        for key in SHARED:
-            node = self.task.node.get(key)
-            for name in sorted(names_in(node) & axes) if node else ():
-                span = node.span if node else self.task.span
-                message = f'{{{name}}} is an axis, and "{key}" is the same for all cells'
-                self.scope.diagnostics.append(Diagnostic("bad-template", message, span))
+    def _report_shared(self, problems: list[Diagnostic]) -> None:
+        """Add what is wrong with a key that is one for all cells; no axis stands in it."""
+        for item in problems:
+            names = [name for name in self.task.axes if item.message.endswith(show(name))]
+            if item.code == "unknown-parameter" and names:
+                help = f"{names[0]} is an axis; {', '.join(SHARED)} are the same for all cells"
+                item = replace(item, help=help)
+            self.scope.diagnostics.append(item)
 
     def _split(self) -> list[Part]:
         """The keys that make the spec and the folder: those written, and those an axis fills."""
         references = [item.key for item in self.task.references]
         axes = self.task.axes
+        place = f"{WORKFLOW}#/$defs/{self.task.kind}/properties"
         parts = []
         for key, entry in without(self.task.node, *NOT_IN_BODY, *references).entries.items():
             names = names_in(entry.value)
-            parts.append(Part(key, entry.value, tuple(name for name in axes if name in names)))
-        free = self.schema["properties"].keys() - {*NOT_IN_BODY, *self.task.node.entries, "output"}
-        return parts + [Part(name, None, (name,)) for name in axes if name in free]
+            own = tuple(name for name in axes if name in names)
+            parts.append(Part(key, entry.value, own, f"{place}/{key}"))
+        free = self.schema["properties"].keys() - {*NOT_FILLED, *self.task.node.entries}
+        filled = [name for name in axes if name in free]
+        return parts + [Part(name, None, (name,), f"{place}/{name}") for name in filled]
 
     def _absent_keys(self) -> dict[str, Json]:
         """What the spec holds, and the folder is, where the task says nothing."""
@@ -225,12 +251,13 @@ class TaskBody:
 
     def _make(self, part: Part, point: Mapping[str, AxisValue]) -> Made | None:
         """A key filled and checked at a point; None after diagnostics."""
+        if part.node is None and shipped_check(part.schema, bound=True)(point[part.key]):
+            return Made(point[part.key])
         node = self._fill(part, point)
         if node is None:
             return None
-        place = f"{WORKFLOW}#/$defs/{self.task.kind}/properties/{part.key}"
-        node = take_texts(node, place)
-        problems = validate(node, place, bound=True, key=part.key)
+        node = take_texts(node, part.schema)
+        problems = validate(node, part.schema, bound=True, key=part.key)
         self.scope.diagnostics += problems
         if problems:
             return None
@@ -240,8 +267,9 @@ class TaskBody:
             return self._make_output(node)
         if part.key == "naming" and not self._is_naming(node):
             return None
-        schema = self.schema["properties"][part.key]
-        return Made(fill_defaults(to_plain(node), WORKFLOW, schema))
+        if isinstance(node, Scalar):
+            return Made(node.value)
+        return Made(fill_defaults(to_plain(node), WORKFLOW, self.schema["properties"][part.key]))
 
     def _fill(self, part: Part, point: Mapping[str, AxisValue]) -> Node | None:
         if part.node is None:

@@ -25,13 +25,13 @@ def check_plan(
     ]
 
 
-def check_settings(node: Node | None, tasks: Iterable[Task]) -> list[Diagnostic]:
-    """Settings of the workflow and of its tasks that have no effect."""
-    tasks = list(tasks)
-    found = unused_settings(node, {task.kind for task in tasks})
-    for task in tasks:
-        found += unused_settings(task.node.get("settings"), {task.kind})
-    return found
+def check_task_settings(tasks: Iterable[Task]) -> list[Diagnostic]:
+    """Settings of tasks that have no effect on them."""
+    return [
+        problem
+        for task in tasks
+        for problem in unused_settings(task.node.get("settings"), {task.kind})
+    ]
 
 
 def _same_outputs(
@@ -57,15 +57,17 @@ def _same_outputs(
 def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:
     """Labels of a cached dataset that the classifier trained on it has no class for."""
     caches: dict[str, set[str]] = {}
-    found: list[Diagnostic] = []
+    checked: dict[tuple[str, int], list[Diagnostic]] = {}
     for job in plan.jobs:
-        for cell in job.cells:
+        for cell in job.cells if job.task in ("cache", "train") else ():
+            spec = cell.spec
             if job.task == "cache":
-                caches[cell.id] = _labels(cell.spec["datasets"])
-            elif job.task == "train":
-                labels = caches.get(cell.spec["dataset"]["cell"], set())
-                found += _unknown(labels, cell.spec["classifier"], tasks[job.name])
-    return list(dict.fromkeys(found))
+                caches[cell.id] = _labels(spec["datasets"])
+                continue
+            pair = spec["dataset"]["cell"], id(spec["classifier"])
+            if pair not in checked:
+                checked[pair] = _unknown(caches[pair[0]], spec["classifier"], tasks[job.name])
+    return list(dict.fromkeys(item for found in checked.values() for item in found))
 
 
 def _labels(datasets: Json) -> set[str]:

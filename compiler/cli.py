@@ -1,4 +1,7 @@
-"""The command line: an argparse tree in which every command is a thin function."""
+"""The command line: an argparse tree in which every command is a thin function.
+
+Commands import the compiler when they run: help and completion do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import __version__
-from .compile import Compilation, Request, compile_workflow
-from .diagnostics import render_github, render_json, render_text
+
+if TYPE_CHECKING:
+    from .compile import Compilation
 
 USER_ERROR: Final = 1
 USAGE_ERROR: Final = 2
@@ -29,12 +33,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         code: int = options.command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        _drop_output()
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"hcrc: error: {place}{error.strerror}", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return code
+
+
+def _drop_output() -> None:
+    """Let what could not be printed go, so that the interpreter does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The tree of commands and options."""
     parser = argparse.ArgumentParser(
         prog="hcrc",
+        allow_abbrev=False,
         description="Compile and run event-classifier workflows.",
         epilog="example: hcrc run workflows/demo.yml",
     )
@@ -66,7 +83,11 @@ Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add(commands: Commands, name: str, help: str, example: str) -> argparse.ArgumentParser:  # type: ignore[valid-type]
     parser: argparse.ArgumentParser = commands.add_parser(  # type: ignore[attr-defined]
-        name, help=help, description=f"{help[0].upper()}{help[1:]}.", epilog=f"example: {example}"
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"example: {example}",
+        allow_abbrev=False,
     )
     return parser
 
@@ -253,20 +274,20 @@ def _start_runtime(bundle: Path, command: str, words: list[str]) -> int:
 
 def _bundle(options: argparse.Namespace, output: Path) -> Path | None:
     """The folder of the bundle to use: the one named, or one that is compiled now."""
-    if (options.file / "plan.json").is_file():
+    from .bundle import is_bundle
+
+    if is_bundle(options.file):
         return Path(options.file)
     compilation = _compile(options)
     if compilation.plan is None:
         return None
-    try:
-        return compilation.write(output)
-    except OSError as error:
-        print(f"hcrc: error: {error.filename or output}: {error.strerror}", file=sys.stderr)
-        return None
+    return compilation.write(output)
 
 
 def _compile(options: argparse.Namespace) -> Compilation:
     """Compile, and print what is wrong: text to stderr, other formats to stdout."""
+    from .compile import Request, compile_workflow
+
     request = Request(
         path=options.file,
         templates=tuple(options.template),
@@ -276,11 +297,18 @@ def _compile(options: argparse.Namespace) -> Compilation:
         current=Path.cwd(),
     )
     compilation = compile_workflow(request)
-    if options.format == "text":
-        color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-        print(render_text(compilation.diagnostics, color), end="", file=sys.stderr)
-    elif options.format == "json":
-        print(render_json(compilation.diagnostics), end="")
-    else:
-        print(render_github(compilation.diagnostics), end="")
+    if compilation.plan is None or options.command is check:
+        _print_diagnostics(compilation, options.format)
     return compilation
+
+
+def _print_diagnostics(compilation: Compilation, format: str) -> None:
+    from .diagnostics import render_github, render_json, render_text
+
+    if format == "json":
+        print(render_json(compilation.diagnostics), end="")
+    elif format == "github":
+        print(render_github(compilation.diagnostics), end="")
+    else:
+        color = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        print(render_text(compilation.diagnostics, color), end="", file=sys.stderr)

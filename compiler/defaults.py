@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from dataclasses import replace
 from typing import Any, Final
 
@@ -31,6 +32,12 @@ def task_schema(kind: str) -> Json:
     return load_schemas()[WORKFLOW]["$defs"][kind]
 
 
+def task_kinds() -> list[str]:
+    """The kinds of task that there are."""
+    kinds: list[str] = load_schemas()[WORKFLOW]["$defs"]["task"]["properties"]["task"]["enum"]
+    return kinds
+
+
 def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
     """A copy of a plain value in which every absent key with a default has it, at all depths."""
     schema, file = resolve_reference(load_schemas()[file] if schema is None else schema, file)
@@ -50,7 +57,12 @@ def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
 
 def take_texts(node: Node, reference: str) -> Node:
     """The node with a filled number or boolean as its text wherever the schema takes text alone."""
-    return _take_texts(node, {"$ref": reference}, "")
+    return _take_texts(node, *_named_schema(reference))
+
+
+@functools.cache
+def _named_schema(reference: str) -> tuple[Json, str]:
+    return resolve_reference({"$ref": reference}, "")
 
 
 def _take_texts(node: Node, schema: Json, file: str) -> Node:

@@ -16,7 +16,7 @@ from .check_definitions import Read, check_classifier, check_expressions, check_
 from .defaults import fill_defaults, take_texts
 from .diagnostics import Diagnostic, Note, Span, suggest
 from .folders import expand_home
-from .nodes import Entry, Node, Scalar, Sequence, to_plain
+from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
 from .parse import Document
@@ -71,12 +71,6 @@ def merge_nodes(base: Node, over: Node) -> Node:
             entries[key] = entry
     merged = base.replace(entries)
     return replace(merged, removed=(*base.removed, *removed)) if removed else merged
-
-
-def without(node: MappingNode, *keys: str) -> MappingNode:
-    """The mapping but for some of its keys."""
-    entries = {key: entry for key, entry in node.entries.items() if key not in keys}
-    return node.replace(entries)
 
 
 @dataclass(frozen=True)
@@ -219,6 +213,8 @@ class Definer:
         base = node.get("base")
         if not isinstance(base, Scalar):
             return self._sources.folder(node.span)
+        if str(expand_home(base.text)).startswith("~"):
+            self._error("bad-value", '"base" names an unknown user', base.span, None, base.notes)
         folder = self._sources.folder(base.span) / expand_home(base.text)
         return Path(os.path.normpath(folder))
 

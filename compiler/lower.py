@@ -16,7 +16,7 @@ from .defaults import task_schema
 from .diagnostics import Diagnostic, Note, Span, show, suggest
 from .folders import axis_text
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence
+from .nodes import Node, Scalar, Sequence, without
 from .parameters import RESERVED, Binding
 from .plan import AxisValue
 from .ranges import range_of
@@ -40,15 +40,20 @@ class Draft:
 
 
 class Lowering:
-    """Gathers tasks, diagnostics and the names of parameters used."""
+    """Gathers tasks, diagnostics and the names of parameters used.
 
-    def __init__(self, bindings: Mapping[str, Binding]) -> None:
+    ``unbound`` names the parameters that are declared and have no value.
+    """
+
+    def __init__(self, bindings: Mapping[str, Binding], unbound: set[str]) -> None:
         self.bindings = bindings
+        self.unbound = unbound
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
 
     def tasks(self, node: MappingNode, broken: set[str]) -> tuple[Task, ...]:
         """The tasks, each after those it refers to; ``broken`` ones are known to be wrong."""
+        self._check_templates(node, broken)
         drafts: dict[str, Draft] = {}
         for name, entry in node.entries.items():
             if name not in broken and isinstance(entry.value, MappingNode):
@@ -63,6 +68,17 @@ class Lowering:
             if task is not None:
                 done[name] = task
         return tuple(done.values())
+
+    def _check_templates(self, node: MappingNode, broken: set[str]) -> None:
+        """Say what is wrong with the strings of tasks that go no further."""
+        tasks = [entry.value for entry in node.entries.values()]
+        spans = [task.get("for") for task in tasks if isinstance(task, MappingNode)]
+        axes = {name for span in spans if isinstance(span, MappingNode) for name in span.entries}
+        for task in (node.entries[name].value for name in node.entries if name in broken):
+            kept = without(task, "help") if isinstance(task, MappingNode) else task
+            done = substitute(kept, self.bindings, axes | self.unbound)
+            self.used |= done.used
+            self.diagnostics += done.diagnostics
 
     def _draft(self, name: str, span: Span, node: MappingNode) -> Draft | None:
         before = len(self.diagnostics)
@@ -168,7 +184,11 @@ class Lowering:
                 circle = circle[circle.index(first) : -1] + circle[: circle.index(first) + 1]
                 message = f"tasks refer to each other in a circle: {' → '.join(circle)}"
                 self._error("cycle", message, drafts[first].span)
-                graph = {name: after for name, after in graph.items() if name not in circle}
+                graph = {
+                    name: [item for item in after if item not in circle]
+                    for name, after in graph.items()
+                    if name not in circle
+                }
 
     def _task(self, draft: Draft, done: dict[str, Task]) -> Task | None:
         """The task with its axes; None if something it refers to is not there."""

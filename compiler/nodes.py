@@ -83,6 +83,11 @@ def to_plain(node: Node) -> Any:
             return {key: to_plain(entry.value) for key, entry in node.items()}
 
 
+def without(node: Mapping, *keys: str) -> Mapping:
+    """Return a mapping but for some of its keys."""
+    return node.replace({key: entry for key, entry in node.items() if key not in keys})
+
+
 def locate(node: Node, path: abc.Iterable[str | int]) -> Node:
     """Return the node below `node` that a path of keys and indices leads to."""
     for step in path:

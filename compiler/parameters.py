@@ -55,13 +55,11 @@ _LIMITS: Final = (
 
 def parse_param(text: str) -> tuple[Mapping | None, list[Diagnostic]]:
     """Parse `key=value` of the command line into a mapping of one key; the value stays a text."""
-    source = Source(PARAM, text)
+    whole = Span(Source(PARAM, text), 1, 1, 1, len(text) + 1)
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         help = "write --param key=value"
-        span = Span(source, 1, 1, 1, len(text) + 1)
-        return None, [Diagnostic("syntax", f"{show(text)} is not key=value", span, help)]
-    whole = Span(source, 1, 1, 1, len(text) + 1)
+        return None, [Diagnostic("syntax", f"{show(text)} is not key=value", whole, help)]
     key = Scalar(name, name, False, replace(whole, end_column=len(name) + 1))
     entry = Entry(key, Scalar(value, value, True, replace(whole, column=len(name) + 2)))
     return Mapping({}, whole).replace({name: entry}), []
@@ -69,6 +67,9 @@ def parse_param(text: str) -> tuple[Mapping | None, list[Diagnostic]]:
 
 def parse_template(text: str, cwd: Path) -> tuple[Mapping | None, list[Diagnostic]]:
     """Parse what `--template` takes: the text of a mapping, or the path of a file with one."""
+    help = "write {key: value}, or the path of a YAML file with such a mapping"
+    if not text.strip():
+        return None, [Diagnostic("wrong-type", "the text of --template is empty", None, help)]
     if re.match(r"\s*\{", text) or re.search(r":\s", text):
         document, diagnostics = parse(text, TEMPLATE)
     else:
@@ -77,7 +78,6 @@ def parse_template(text: str, cwd: Path) -> tuple[Mapping | None, list[Diagnosti
     root = document.root
     if root is None or isinstance(root, Mapping):
         return root, diagnostics
-    help = "write {key: value}, or the path of a YAML file with such a mapping"
     return None, [Diagnostic("wrong-type", "a template is a mapping", root.span, help)]
 
 
@@ -266,10 +266,13 @@ class _Binder:
         node = entry.value
         if node.span.file != PARAM or parameter.type in ("string", "path", "range"):
             return node
-        document, problems = parse(node.text if isinstance(node, Scalar) else "", PARAM)
+        text = node.text if isinstance(node, Scalar) else ""
+        if not text.strip():
+            return Scalar(None, "", False, node.span)
+        document, problems = parse(text, PARAM)
         if isinstance(document.root, Scalar):
             return replace(document.root, span=node.span)
-        self.diagnostics += problems
+        self.diagnostics += [replace(problem, span=node.span) for problem in problems]
         return document.root
 
     def read_default(self, parameter: _Parameter) -> Node | None:
@@ -306,9 +309,8 @@ class _Binder:
 
 def _plain(kind: str, node: Node) -> Any:
     """Return the value that a type other than range takes from a node; None if it takes none."""
-    if kind == "list" or kind == "mapping":
-        fits = isinstance(node, Sequence if kind == "list" else Mapping)
-        return to_plain(node) if fits else None
+    if kind in ("list", "mapping"):
+        return to_plain(node) if isinstance(node, Sequence if kind == "list" else Mapping) else None
     if not isinstance(node, Scalar):
         return None
     if kind in ("string", "path"):
@@ -377,12 +379,9 @@ def _not_chosen(parameter: _Parameter, value: Any) -> list[tuple[str, str | None
 
 def _not_matched(parameter: _Parameter, value: Any) -> list[tuple[str, str | None]]:
     pattern = parameter.limit("pattern")
-    if not isinstance(pattern, str) or not isinstance(value, str):
+    if not isinstance(pattern, str) or not isinstance(value, str) or any(parameter.check_pattern()):
         return []
-    try:
-        matches = re.fullmatch(pattern, value)
-    except (re.error, OverflowError, RecursionError):
-        return []
+    matches = re.fullmatch(pattern, value)
     return [] if matches else [(f"{show(value)} does not match the pattern {pattern}", None)]
 
 

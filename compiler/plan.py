@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from .schema import load_schemas
@@ -21,13 +22,23 @@ HASH_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One point of a task's axes: its folder, its spec, and the hash of what decides it."""
+    """One point of a task's axes: its folder, its spec, and the hash of what decides it.
+
+    The spec is in two halves: ``fixed`` is one object for all cells of the task, ``own`` is
+    what differs. They have no key in common.
+    """
 
     id: str
     axes: Mapping[str, AxisValue]
     output: str
     hash: str
-    spec: Mapping[str, Json]
+    fixed: Mapping[str, Json]
+    own: Mapping[str, Json]
+
+    @property
+    def spec(self) -> dict[str, Json]:
+        """The whole spec."""
+        return {**self.fixed, **self.own}
 
     def to_json(self) -> Json:
         """The cell as ``schemas/job.schema.json`` has it."""
@@ -42,8 +53,9 @@ class Cell:
     def reads(self, keys: Iterable[str]) -> Iterator[str]:
         """Ids of the cells that some keys of the spec refer to."""
         for key in keys:
-            value = self.spec[key]
-            yield from [each["cell"] for each in (value if isinstance(value, list) else [value])]
+            value = self.own[key] if key in self.own else self.fixed[key]
+            for each in value if isinstance(value, list) else (value,):
+                yield each["cell"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,10 @@ class JobSpec:
 
     def to_json(self) -> Json:
         """The job as ``schemas/job.schema.json`` has it."""
+        return {**self.head(), "cells": [cell.to_json() for cell in self.cells]}
+
+    def head(self) -> dict[str, Json]:
+        """The job without its cells."""
         return {
             "hcrc": 1,
             "id": self.id,
@@ -67,7 +83,6 @@ class JobSpec:
             "name": self.name,
             "task": self.task,
             "needs": list(self.needs),
-            "cells": [cell.to_json() for cell in self.cells],
             "execution": self.execution,
         }
 
@@ -110,6 +125,7 @@ class Plan:
         return (cell for job in self.jobs for cell in job.cells)
 
 
+SMALL: Final = 4
 CANONICAL: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
@@ -117,6 +133,14 @@ CANONICAL: Final = json.JSONEncoder(
 
 def canonical(value: Json) -> str:
     """The one JSON text of a value: keys sorted, no spaces, NaN refused."""
+    # An encoder is slow to start: texts, integers and small mappings do without.
+    if type(value) is str:
+        return encode_basestring(value)
+    if type(value) is int:
+        return str(value)
+    if type(value) is dict and len(value) <= SMALL:
+        pairs = [f"{encode_basestring(key)}:{canonical(value[key])}" for key in sorted(value)]
+        return f"{{{','.join(pairs)}}}"
     return CANONICAL.encode(value)
 
 
@@ -125,24 +149,95 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
-class Hasher:
-    """Hashes specs by their result fields; parts that many cells share are hashed once."""
+@dataclass(frozen=True)
+class Layout:
+    """The text of specs of one task, but for what is a cell's own.
+
+    ``fixed`` is the half that all share. Its text is cut where a key of the other half stands:
+    before the first of ``keys``, before the second, and so on, and behind the last.
+    """
+
+    fixed: Mapping[str, Json]
+    keys: tuple[str, ...]
+    pieces: tuple[str, ...]
+
+
+class SpecWriter:
+    """Writes specs as mappings of texts, by sorted keys; parts that cells share are written once.
+
+    ``write`` gives the text of a value, from its key. Values have to stay as they are.
+    """
+
+    def __init__(self, write: Callable[[str, Json], str]) -> None:
+        self._write = write
+        self._layouts: dict[int, Layout] = {}
+        self._large: dict[int, tuple[Json, str]] = {}
+
+    def join(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> str:
+        """The text of a spec in two halves; all with one ``fixed`` have the same own keys."""
+        layout = self._layouts.get(id(fixed))
+        if layout is None:
+            layout = self._layouts[id(fixed)] = self._lay_out(fixed, own)
+        texts = [layout.pieces[0]]
+        for key, piece in zip(layout.keys, layout.pieces[1:], strict=True):
+            texts += [self._text(key, own[key]), piece]
+        return "".join(texts)
+
+    def _lay_out(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> Layout:
+        pieces = ["{"]
+        for number, key in enumerate(sorted((*fixed, *own))):
+            pieces[-1] += f'{"," * bool(number)}"{key}":'
+            if key in own:
+                pieces.append("")
+            else:
+                pieces[-1] += self._text(key, fixed[key])
+        pieces[-1] += "}"
+        return Layout(fixed, tuple(sorted(own)), tuple(pieces))
+
+    def _text(self, key: str, value: Json) -> str:
+        if not isinstance(value, (list, dict)) or len(value) <= SMALL:
+            return self._write(key, value)
+        if id(value) not in self._large:
+            self._large[id(value)] = value, self._write(key, value)
+        return self._large[id(value)][1]
+
+
+class JobWriter:
+    """Writes the lines of ``jobs.jsonl``: each is ``canonical(job.to_json())``."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Json, str]] = {}
+        self._specs = SpecWriter(lambda _, value: canonical(value))
 
-    def hash_spec(self, task: str, spec: Mapping[str, Json]) -> str:
-        """The hash of a cell of that kind of task."""
+    def line(self, job: JobSpec) -> str:
+        """The line of a job, without its end."""
+        cells = ",".join([self._cell(cell) for cell in job.cells])
+        rest = canonical({**job.head(), "cells": []}).removeprefix('{"cells":[],')
+        return f'{{"cells":[{cells}],{rest}'
+
+    def _cell(self, cell: Cell) -> str:
+        return (
+            f'{{"axes":{canonical(cell.axes)},"hash":"{cell.hash}","id":{canonical(cell.id)},'
+            f'"output":{canonical(cell.output)},"spec":{self._specs.join(cell.fixed, cell.own)}}}'
+        )
+
+
+class Hasher:
+    """Hashes the specs of one kind of task by their result fields."""
+
+    def __init__(self, task: str) -> None:
         schema = _job_schema()["$defs"][task]
-        parts = {key: self._part(spec[key], schema["properties"][key]) for key in sorted(spec)}
-        return digest(canonical([task, schema["x-version"], parts]))
+        self._head = f'["{task}",{schema["x-version"]},'
+        self._fields = schema["properties"]
+        self._specs = SpecWriter(self._part)
 
-    def _part(self, value: Json, schema: Json) -> str:
-        if not isinstance(value, (list, dict)):
-            return canonical(result_part(value, schema))
-        if id(value) not in self._known:
-            self._known[id(value)] = (value, digest(canonical(result_part(value, schema))))
-        return self._known[id(value)][1]
+    def hash_spec(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> str:
+        """The hash of a cell: of ``[task, version, {key: part}]``."""
+        return digest(f"{self._head}{self._specs.join(fixed, own)}]")
+
+    def _part(self, key: str, value: Json) -> str:
+        """A string: the canonical text of a scalar, or the digest of a value's result fields."""
+        text = canonical(result_part(value, self._fields[key]))
+        return canonical(digest(text) if isinstance(value, (list, dict)) else text)
 
 
 def result_part(value: Json, schema: Json) -> Json:

@@ -48,6 +48,8 @@ def validate(
     else:
         found = []
     found += not_finite(node, (key,) if key else ())
+    if not found:
+        return []
     return list(dict.fromkeys(without_followups(found)))
 
 

@@ -121,7 +121,9 @@ class Sources:
             mark = error.problem_mark
             place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
             message = f"{name}{place}: {error.problem}"
-        except (ValueError, yaml.YAMLError, RecursionError) as error:
+        except RecursionError:
+            message = f"{name}: it is nested too deep"
+        except (ValueError, yaml.YAMLError) as error:
             message = f"{name}: {str(error).splitlines()[0]}"
         self._error("unreadable-file", message, node.span, notes=node.notes)
         return None

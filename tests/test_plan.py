@@ -96,11 +96,11 @@ def test_a_group_shares_a_job(compile_jobs):
 
 
 def test_the_folder_and_base_enter_no_hash():
-    hasher = Hasher()
+    hasher = Hasher("cache")
     spec = json.loads((CASES[0] / "jobs.jsonl").read_text().splitlines()[0])["cells"][0]["spec"]
     moved = json.loads(canonical(spec).replace("$CASE", "/elsewhere"))
     assert moved != spec
-    assert hasher.hash_spec("cache", moved) == hasher.hash_spec("cache", spec)
+    assert hasher.hash_spec({}, moved) == hasher.hash_spec(spec, {})
 
 
 def test_an_equal_number_is_an_equal_hash():
