@@ -20,6 +20,7 @@ from .data_files import (
 )
 from .data_files import (
     dataset,
+    error_text,
     friend_chunk,
     friend_json,
     leftovers,
@@ -373,6 +374,35 @@ def test_a_damaged_chunk_is_refused(tmp_path: Path) -> None:
     result.path("chunk-0001").write_bytes(b"not a chunk")
     with pytest.raises(DataError, match=r"chunk-0001\.pt: not a chunk of a cache: "):
         load_events(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "expected"),
+    [
+        ("label", torch.full((4,), 1), "out/result.json: a label is not one of its 1"),
+        ("sample", torch.full((4,), -1, dtype=torch.int32), "a sample is not one of its 1"),
+        ("weight", torch.ones(4).double(), "weight is not a column of torch.float32"),
+        ("inputs", torch.ones(4), "inputs is not a column of torch.float32"),
+        ("event", torch.ones(3).long(), "columns of unequal length"),
+        ("run", [1, 2, 3, 4], "run is not a column of torch.int64"),
+        ("run", Path("x"), "not a chunk of a cache: Weights only load failed"),
+    ],
+)
+def test_an_edited_chunk_is_refused(
+    tmp_path: Path, name: str, column: object, expected: str
+) -> None:
+    write_root(tmp_path / "a.root", make_events(12))
+    result = run_cache(tmp_path, dataset(tmp_path, sample("a.root")))
+    path = result.path("chunk-0001")
+    torch.save(torch.load(path) | {name: column}, path)
+    assert expected in error_text(lambda: load_events(result))
+
+
+def test_a_chunk_that_is_gone_is_not_left_out(tmp_path: Path) -> None:
+    write_root(tmp_path / "a.root", make_events(12))
+    result = run_cache(tmp_path, dataset(tmp_path, sample("a.root")))
+    del result.files["chunk-0001"]
+    assert error_text(lambda: load_events(result)).endswith("names no file 'chunk-0001'")
 
 
 def test_simulated_events_give_the_known_sums(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.result import Result, load_result
 from hcrc.runtime.tasks import cache, evaluate
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from .data_files import (
     CLASSES,
@@ -20,6 +25,7 @@ from .data_files import (
     copy_folder,
     dataset,
     edit_json,
+    error_text,
     evaluate_spec,
     friend_chunk,
     friend_json,
@@ -28,6 +34,7 @@ from .data_files import (
     make_context,
     make_events,
     make_trained,
+    mutate,
     read_tree,
     sample,
     small_dataset,
@@ -224,6 +231,40 @@ def test_every_fold_needs_a_model(trained: Path, tmp_path: Path) -> None:
     edit_json(path, lambda value: value["data"]["models"].pop())
     found = refusal(folder, tmp_path / "out")
     assert found == "OUT/copy/train0/result.json: does not hold one model for each fold"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_training_results_that_were_edited_are_used_or_refused_in_a_line(
+    trained: Path, data: st.DataObject
+) -> None:
+    path = trained / "train1" / "result.json"
+    original = path.read_text("utf-8")
+    value = json.loads(original)
+    write_json(path, value | {"data": mutate(data, value["data"])})
+    work = partial(run_evaluate, trained, trained / "fuzz", offset=1)
+    try:
+        assert error_text(work).isprintable()
+    finally:
+        path.write_text(original, "utf-8")
+        shutil.rmtree(trained / "fuzz")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"\x80\x02N."])
+def test_a_model_that_is_none_is_refused(trained: Path, tmp_path: Path, content: bytes) -> None:
+    folder = copy_folder(trained, tmp_path / "copy")
+    path = load_result(folder / "train0" / "result.json").path("model-1")
+    path.write_bytes(content)
+    found = refusal(folder, tmp_path / "out")
+    assert found.startswith(f"{path}: not a model of hcrc 1: ".replace(str(tmp_path), "OUT"))
+
+
+def test_models_of_other_classes_are_refused(trained: Path, tmp_path: Path) -> None:
+    folder = copy_folder(trained, tmp_path / "copy")
+    path = folder / "train0" / "result.json"
+    edit_json(path, lambda value: value["data"]["classifier"].update(classes=["ttbar", "ZZ"]))
+    found = refusal(folder, tmp_path / "out")
+    assert found == "OUT/copy/train0/result.json: its models are of another classifier"
 
 
 def test_models_of_another_definition_are_refused(trained: Path, tmp_path: Path) -> None:

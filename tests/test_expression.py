@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from hcrc.runtime.data.expression import parse
 from hcrc.runtime.errors import SpecError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from .data_files import error_text
 
 COLUMNS = {
     "a": np.array([True, True, False, False]),
@@ -79,6 +83,43 @@ def test_values_that_do_not_exist_are_nan_or_inf_without_a_warning(text: str) ->
 def test_integers_beyond_int64_do_not_wrap() -> None:
     columns = {"event": np.array([2**64 - 1, 3], np.uint64)}
     assert parse("event > 9223372036854775807").evaluate(columns).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("event * event", 1), ("1 + (event + event)", 6), ("-(event * 4)", 3), ("~a | (-big < 0)", 7)],
+)
+def test_integers_that_would_wrap_are_refused(text: str, column: int) -> None:
+    columns = COLUMNS | {"big": np.array([2**64 - 1] * 4, np.uint64)}
+    with pytest.raises(SpecError) as error:
+        parse(text).evaluate(columns)
+    reason = f"column {column}: integers beyond 2**62; write 1.0 * them"
+    assert str(error.value) == f'expression "{text}": {reason}'
+
+
+def test_integers_in_floating_point_or_unsigned_do_not_wrap() -> None:
+    assert parse("1.0 * event * event").evaluate(COLUMNS)[3] == 2.0**124
+    assert parse("event / 2 ** 62").evaluate(COLUMNS)[3] == 1
+    assert parse("0 - run").evaluate(COLUMNS).tolist() == [-1, -2, -3, -4]
+
+
+WORDS = st.sampled_from([*COLUMNS, "1", "2.5", "7", "1e300", "True", *"+-*/%<>=&|~(),", "**", " "])
+CALLS = st.sampled_from(["abs(", "log(", "where(", "minimum(", "and", "or", "not", "==", "in"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=st.lists(st.one_of(WORDS, WORDS, CALLS, st.characters()), max_size=12))
+def test_any_text_is_computed_or_refused_in_a_line(words: list[str]) -> None:
+    found: list[np.ndarray] = []
+
+    def compute() -> None:
+        expression = parse(" ".join(words))
+        columns = {name: COLUMNS.get(name, COLUMNS["x"]) for name in expression.branches}
+        found.append(expression.evaluate(columns))
+
+    text = error_text(compute)
+    assert text.isprintable()
+    assert bool(text) != any(value.shape in {(), (4,)} for value in found)
 
 
 REFUSED = {

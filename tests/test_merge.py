@@ -291,7 +291,7 @@ def test_a_friend_file_that_is_gone_is_named(copy: Path) -> None:
     assert refusal(copy) == f"{path}: No such file or directory".replace(str(copy), "DIR")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_results_that_were_edited_are_merged_or_refused_in_a_line(
     evaluated: Path, data: st.DataObject

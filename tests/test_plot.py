@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,19 @@ import pytest
 from hcrc.runtime.errors import DataError
 from hcrc.runtime.result import Result, load_result, open_attempt
 from hcrc.runtime.tasks import plot
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from .data_files import classifier, leftovers, make_cell, make_context, reference, train_spec
+from .data_files import (
+    classifier,
+    error_text,
+    leftovers,
+    make_cell,
+    make_context,
+    mutate,
+    reference,
+    train_spec,
+)
 
 EPOCHS = 4
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -151,6 +163,25 @@ def test_without_curves_or_epochs_there_is_still_a_plot(tmp_path: Path) -> None:
     result = run_plot(tmp_path, "train0")
     assert sorted(result.files) == ["loss.png"]
     assert result.data["loss"]["training"]["mean"] is None
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_results_that_were_edited_are_drawn_or_refused_in_a_line(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("edited")
+    write_trained(folder / "train0", [0.7])
+    result = load_result(folder / "train0" / "result.json")
+    result = replace(result, data=mutate(data, mutate(data, result.data)))
+
+    def draw() -> None:
+        models = plot.load_models([result])
+        plot.describe(models)
+        for figure in (plot.draw_loss, plot.draw_rocs, plot.draw_aucs)[: 3 if models.rocs else 1]:
+            figure(models)
+
+    assert error_text(draw).isprintable()
 
 
 def test_models_of_two_classifiers_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,10 @@ The grammar is a small part of Python's, read from its syntax tree and never han
 branches, numbers, True and False, ``+ - * / % **``, comparisons (also chained), ``& | ~`` and
 ``and or not`` on booleans, event by event, and the functions in :data:`FUNCTIONS`. Everything
 else is a :class:`SpecError` that names the column.
+
+Logic takes only booleans; in arithmetic, comparisons and functions true counts 1 and false 0.
+``/`` and ``**`` are float64; ``+ - * %`` and signs of integers are exact, and refused beyond
+±2**62 rather than wrapped. ``%`` has the divisor's sign. All other numbers are float64.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ Values: TypeAlias = NDArray[Any]
 MAX_LENGTH: Final = 4096
 MAX_DEPTH: Final = 100
 MAX_INTEGER: Final = 2**64 - 1
+MAX_EXACT: Final = 2.0**62
 FOREIGN: Final = re.compile(r"[^A-Za-z0-9_ .,+\-*/%<>=!&|~()]")
 
 
@@ -43,6 +48,7 @@ ARITHMETIC: Final[Mapping[type[ast.operator], Callable[[Values, Values], Values]
     ast.Mod: _modulo,
     ast.Pow: np.float_power,
 }
+INEXACT: Final = (ast.Div, ast.Pow)
 LOGIC: Final[Mapping[type[ast.AST], tuple[str, Callable[[Values, Values], Values]]]] = {
     ast.BitAnd: ("&", np.logical_and),
     ast.BitOr: ("|", np.logical_or),
@@ -181,7 +187,7 @@ class _Evaluation:
             case ast.Constant(constant):
                 return np.asarray(constant)
             case ast.BinOp(left, operator, right) if type(operator) in ARITHMETIC:
-                return ARITHMETIC[type(operator)](self.number(left), self.number(right))
+                return self.arithmetic(node, operator, self.number(left), self.number(right))
             case ast.BinOp(left, operator, right):
                 return self.logic(operator, [left, right])
             case ast.BoolOp(operator, values):
@@ -202,6 +208,18 @@ class _Evaluation:
         if value.dtype == np.uint64 and np.any(value > np.iinfo(np.int64).max):
             return value
         return value.astype(np.int64, copy=False)
+
+    def arithmetic(
+        self, node: ast.expr, operator: ast.operator, left: Values, right: Values
+    ) -> Values:
+        """The result of an operator; integers that might not fit int64 are refused."""
+        function = ARITHMETIC[type(operator)]
+        if "f" not in (left.dtype.kind, right.dtype.kind) and not isinstance(operator, INEXACT):
+            parts = left.astype(np.float64), right.astype(np.float64)
+            for value in (*parts, function(*parts)):
+                if np.any(np.abs(value) > MAX_EXACT):
+                    _refuse(self.text, node.col_offset, "integers beyond 2**62; write 1.0 * them")
+        return function(left, right)
 
     def boolean(self, node: ast.expr, operator: str) -> Values:
         value = self.value(node)
@@ -224,7 +242,8 @@ class _Evaluation:
             case ast.Not():
                 return np.logical_not(self.boolean(node.operand, "not"))
             case ast.USub():
-                return np.negative(self.number(node.operand))
+                zero = np.zeros((), np.int64)
+                return self.arithmetic(node, ast.Sub(), zero, self.number(node.operand))
         return self.number(node.operand)
 
     def compare(self, node: ast.Compare) -> Values:

@@ -21,7 +21,11 @@ from .shape import Maybe, check_shape
 
 Json: TypeAlias = Any
 FILE: Final = {"path": str, "name": str, "uuid": str}
-ENTRIES: Final = {"num_entries": int, "entry_start": Maybe(int), "entry_stop": Maybe(int)}
+ENTRIES: Final = {
+    "num_entries": int,
+    "entry_start": Maybe(int, needed=False),
+    "entry_stop": Maybe(int, needed=False),
+}
 RANGE: Final = {"start": int, "stop": int, "chunk": {**FILE, **ENTRIES}}
 NAMING_FIELD: Final = re.compile(r"\{(name|uuid|tree|start|stop|path\d+)\}")
 

@@ -35,9 +35,10 @@ class Each:
 
 @dataclass(frozen=True)
 class Maybe:
-    """A value of a shape, null, or no such key at all."""
+    """A value of a shape, or null; where not ``needed``, the key itself may be missing."""
 
     shape: Shape
+    needed: bool = True
 
 
 CLASSIFIER: Final = {
@@ -75,9 +76,10 @@ def check_shape(value: Json, shape: Shape, where: str) -> None:
     elif isinstance(shape, dict):
         _check_kind(value, dict, where)
         for key, kind in shape.items():
-            if key not in value and not isinstance(kind, Maybe):
+            if key in value:
+                check_shape(value[key], kind, f"{where}.{key}")
+            elif not isinstance(kind, Maybe) or kind.needed:
                 raise DataError(f"{where}: there is no {key}")
-            check_shape(value.get(key), kind, f"{where}.{key}")
     else:
         _check_kind(value, shape, where)
 
