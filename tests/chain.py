@@ -1,5 +1,6 @@
 """A small SvB chain on the demo's data, for tests: copy, compile, run, look at the outputs."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -100,6 +101,15 @@ class Chain:
 
     def path(self, task, name, cell=""):
         return self.folder / "chain" / task / cell / self.result(task, cell)["files"][name]["path"]
+
+    def sign(self, task):
+        """Let the result name its files as they are now."""
+        path = self.folder / "chain" / task / "result.json"
+        result = json.loads(path.read_text())
+        for row in result["files"].values():
+            data = (path.parent / row["path"]).read_bytes()
+            row |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        path.write_text(json.dumps(result))
 
     def merged(self):
         """The merged friend tree: branches by path of the base file."""

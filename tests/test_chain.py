@@ -160,6 +160,7 @@ def test_shuffled_labels_are_not_learned(chain):
     for chunk, path, label in zip(chunks, paths, dealt, strict=True):
         weight = torch.ones_like(chunk["weight"])
         torch.save({**chunk, "label": label.clone(), "weight": weight}, path)
+    chain.sign("cache")
     chain.run("--only", "train", "--force")
     models = chain.result("train", "offset=0")["data"]["models"]
     areas = [model["history"][-1]["validation"]["auc"]["signals"] for model in models]
