@@ -56,13 +56,13 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
             return clean(open_bundle(arguments.bundle), arguments.dry_run)
         return run(arguments, runner or Runner())
     except JobError as error:
-        print(f"hcrc: error: {error}", file=sys.stderr)
+        print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"hcrc: error: {as_storage_error(error)}", file=sys.stderr)
+        print(f"hcrc: error: {printable(str(as_storage_error(error)))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from .console import printable
 from .errors import JobError, PreemptedError, SpecError, StorageError
 from .events import EventWriter
 from .lifeline import hold_lifeline
@@ -111,7 +112,7 @@ def main(path: Path, number: int, options: JobOptions) -> int:
 
 
 def _fail(error: JobError) -> int:
-    print(f"hcrc: error: {error}", file=sys.stderr)
+    print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
     return error.code
 
 

@@ -70,6 +70,7 @@ def fail_with(error: BaseException) -> Any:
     ("error", "code", "text"),
     [
         (DataError("f.root: no branch x"), 65, "hcrc: error: f.root: no branch x\n"),
+        (DataError("a\nb: no \x1b[31m"), 65, "hcrc: error: a b: no  [31m\n"),
         (
             OSError(28, "No space left on device", "/out/x"),
             69,
