@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator
@@ -438,14 +439,20 @@ def test_cached_value_that_is_no_number_is_named(what: str, value: float, tmp_pa
         task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
 
 
-def test_chunk_that_is_not_the_recorded_one_is_refused(tmp_path: Path) -> None:
+def test_checksums_are_those_of_what_was_read(tmp_path: Path) -> None:
     cache = write_cache(tmp_path / "cache", CLASSES)
-    path = load_result(cache / "result.json").path("chunk-0001")
+    recorded = load_result(cache / "result.json")
+    path = recorded.path("chunk-0001")
     chunk = torch.load(path, weights_only=True)
     chunk["weight"][3] += 1
-    torch.save(chunk, path)
-    with pytest.raises(DataError, match=r"chunk-0001\.pt: not the content that .* records"):
-        task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
+    torch.save({name: column.clone() for name, column in chunk.items()}, path)
+    lines = run_and_read_events(make_cells(tmp_path, [raw_spec(cache)]), tmp_path / "events.jsonl")
+    messages = [line["text"] for line in lines if line["event"] == "message"]
+    assert messages == [f"{path} is no longer what cache wrote"]
+    read = load_result(tmp_path / "0" / "result.json").data["read"]
+    digests = {row["name"]: row["sha256"] for row in read}
+    assert digests["chunk-0000"] == recorded.files["chunk-0000"].sha256
+    assert digests["chunk-0001"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_device_without_memory_is_an_error_of_one_line(

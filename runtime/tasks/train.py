@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -28,7 +29,7 @@ from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
 from ..nn.schedule import FixedStep
 from ..nn.train import Report, Settings, Trainee, Training, train
-from ..result import RESULT, Attempt, Result, open_attempt
+from ..result import Attempt, Result, open_attempt
 from ..spec import Cell, Classifier, TrainSpec
 
 OWN_FIELDS: Final = ("seed", "offset")
@@ -86,13 +87,15 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     check_rocs(classifier)
     sources = [attempt.read_result(reference.result, reference.hash) for attempt in attempts]
     events = load_events(sources[0])
-    check_files(sources[0])
+    checksums = read_checksums(sources[0])
     check_finite(events)
     cell_ids = [attempt.cell.id for attempt in attempts]
     data = make_data(events, classifier, device)
-    for name in empty_classes(data.label, classifier.classes):
-        for cell_id in cell_ids:
-            context.events.message(cell_id, f"no event has the class {name}")
+    changed = changed_files(sources[0], checksums)
+    empty = empty_classes(data.label, classifier.classes)
+    unusual = [*changed, *(f"no event has the class {name}" for name in empty)]
+    for cell_id, text in product(cell_ids, unusual):
+        context.events.message(cell_id, text)
     settings = make_settings(specs[0], context.execution.batch_eval, device)
     reporter = Reporter(context.events, cell_ids)
     trainees = [
@@ -102,7 +105,7 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     ]
     network, trainings = train(data, events.event, trainees, settings, reporter.report())
     for number, attempt in enumerate(attempts):
-        commit(attempt, number, network, trainings, events, sources[0], device)
+        commit(attempt, number, network, trainings, events, sources[0], checksums, device)
 
 
 def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Settings:
@@ -138,14 +141,22 @@ def check_rocs(classifier: Classifier) -> None:
                 )
 
 
-def check_files(source: Result) -> None:
-    """Raise DataError for a file that is not the one the result records by its checksum."""
-    for name, file in source.files.items():
-        path = source.path(name)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != file.sha256:
-            raise DataError(f"{path}: not the content that {source.folder / RESULT} records")
+def read_checksums(source: Result) -> dict[str, str]:
+    """The sha256 of each file of a result as it is now, by name."""
+    checksums = {}
+    for name in source.files:
+        with source.path(name).open("rb") as stream:
+            checksums[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return checksums
+
+
+def changed_files(source: Result, checksums: dict[str, str]) -> list[str]:
+    """A line for each file that has other checksums than its result records."""
+    return [
+        f"{source.path(name)} is no longer what {source.cell} wrote"
+        for name, file in source.files.items()
+        if checksums[name] != file.sha256
+    ]
 
 
 def check_finite(events: Events) -> None:
@@ -222,6 +233,7 @@ def commit(
     trainings: list[Training],
     events: Events,
     source: Result,
+    checksums: dict[str, str],
     device: torch.device,
 ) -> None:
     """Write the models and ids of one cell, and its result."""
@@ -241,7 +253,7 @@ def commit(
             "labels": events.labels,
             "samples": events.samples,
             "sources": source.data.get("sources"),
-            "read": [{"name": name, "sha256": f.sha256} for name, f in source.files.items()],
+            "read": [{"name": name, "sha256": value} for name, value in checksums.items()],
             "models": models,
         },
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
