@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .cells import Scope, TaskBody
 from .folders import common_root
 from .plan import Cell, JobSpec, Json, Plan, PlannedTask
 from .workflow import Task
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Cells are all kept: the collector would walk them again and again, and free none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Expansion:
@@ -19,7 +35,8 @@ class Expansion:
     def run(self) -> Plan:
         """The plan; it counts only if there are no diagnostics."""
         workflow = self.scope.workflow
-        tasks = tuple(self._task(task) for task in workflow.tasks)
+        with _without_collector():
+            tasks = tuple(self._task(task) for task in workflow.tasks)
         parameters = {name: item.value for name, item in workflow.bindings.items()}
         return Plan(workflow.name, parameters, tasks, tuple(self._jobs))
 

@@ -99,7 +99,8 @@ def without_placeholders(schema: Json) -> Json:
 
 
 @functools.cache
-def _shipped_validator(schema: str, bound: bool, key: str | None) -> "Validator":
+def shipped_validator(schema: str, bound: bool, key: str | None) -> "Validator":
+    """Return jsonschema's validator of a schema of the package, for what stands at `key`."""
     return _make_validator(schema, load_schemas(), bound, key)
 
 
@@ -108,7 +109,7 @@ def _violations(
 ) -> list[Diagnostic]:
     """Return what jsonschema finds, with the node at its key."""
     if schemas is None:
-        validator = _shipped_validator(schema, bound, key)
+        validator = shipped_validator(schema, bound, key)
     else:
         validator = _make_validator(schema, schemas, bound, key)
     if key is not None:

@@ -1,0 +1,271 @@
+"""Random workflows: none makes the compiler raise, and the fast ways give what the plain do."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hcrc.compiler.compile import Request, compile_workflow
+from hcrc.compiler.conform import compile_check
+from hcrc.compiler.diagnostics import CODES, render_github, render_json, render_text
+from hcrc.compiler.plan import JobWriter, canonical, digest, result_part
+from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[1]
+CASES = Path(__file__).parent / "cases"
+WORKFLOWS = [
+    ROOT / "workflows" / "demo.yml",
+    *sorted(CASES.glob("*/*/workflow.yml")),
+]
+FRAGMENTS = [
+    *("null", "~", "[]", "{}", "[null]", "{a: null}", "''", "true", "-1", "1e999", ".nan", "0x10"),
+    *("'{x}'", "{x}", "'{'", "'{offset}'", "'{n:>9999d}'", "'{env:HOME}'", "'{timestamp}'", "*a"),
+    *(
+        "0-3",
+        "5-2",
+        "[0, 0]",
+        "[1, '1']",
+        "{use: SvB}",
+        "{use: {use: a}}",
+        "train",
+        "cache",
+        "~x/y",
+    ),
+    *("'a\\0b'", "'a\\nb'", "../..", "/", "root://a//b", "🙂", "!!int 3", "&a [*a]", "- - -", "\t"),
+    *("{offset: [1, 2]}", "{offset: 0-9, seed: 0-9}", "list.yml@@a.b", "@@", "x" * 300, "1_000"),
+]
+QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+def compile_text(text, folder):
+    """Compile a text as a workflow in a folder."""
+    path = folder / "workflow.yml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    return compile_workflow(Request(path, (), (), (), {"USER": "someone"}, folder))
+
+
+def check(compilation):
+    """Either a plan or diagnostics, each of which can be shown."""
+    found = compilation.diagnostics
+    assert (compilation.plan is None) == bool(found)
+    for diagnostic in found:
+        assert diagnostic.code in CODES
+        assert diagnostic.message
+        for span in (diagnostic.span, *(span for _, span in diagnostic.notes)):
+            if span is not None:
+                assert (1, 1) <= (span.line, span.column) <= (span.end_line, span.end_column)
+                assert span.end_line <= len(span.source.lines)
+    assert len(render_text(found).split("error[")) > len(found)
+    assert len(json.loads(render_json(found))) == len(found)
+    assert render_github(found).count("::error ") >= len(found)
+
+
+def mutate(text, randomness):
+    """The text with a line or a piece of one deleted, repeated, swapped or replaced."""
+    lines = text.split("\n")
+    at, other = randomness.randrange(len(lines)), randomness.randrange(len(lines))
+    line = lines[at]
+    words = line.split(" ")
+    word = randomness.randrange(len(words))
+    match randomness.randrange(7):
+        case 0:
+            del lines[at]
+        case 1:
+            lines.insert(other, line)
+        case 2:
+            lines[at], lines[other] = lines[other], line
+        case 3:
+            indent = line[: len(line) - len(line.lstrip())]
+            key = line.strip().partition(":")[0]
+            lines[at] = f"{indent}{key}: {randomness.choice(FRAGMENTS)}"
+        case 4:
+            words[word] = randomness.choice(FRAGMENTS) + "," * words[word].endswith(",")
+            lines[at] = " ".join(words)
+        case 5:
+            cut = randomness.randrange(len(line) + 1)
+            lines[at] = line[:cut] + randomness.choice("{}[]:,'\"&*#|>-%@`!?\t ~0aé") + line[cut:]
+        case 6:
+            words[word] = randomness.choice(lines).strip()
+            lines[at] = " ".join(words)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.parent.name)
+def test_no_mutation_of_a_workflow_makes_the_compiler_raise(path, tmp_path):
+    """HCRC_FUZZ says how many mutations of each workflow are tried."""
+    folder = tmp_path / "case"
+    folder.mkdir()
+    for file in path.parent.rglob("*") if path.is_relative_to(CASES) else ():
+        target = folder / file.relative_to(path.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes()) if file.is_file() else None
+    original = path.read_text()
+    for seed in range(int(os.environ.get("HCRC_FUZZ", "12"))):
+        randomness = random.Random(f"{path.parent.name} {seed}")
+        text = original
+        for _ in range(randomness.randrange(1, 4)):
+            text = mutate(text, randomness)
+        check(compile_text(text, folder))
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 40), st.floats(allow_nan=False), st.text(max_size=6)
+) | st.sampled_from(["{x}", "FixedStep", "train", "cache", "8 GB", "0-3", "SvB", "label"])
+
+
+def values():
+    """Plain values, many of which hold keys of the language."""
+    schemas = load_schemas().values()
+    keys = sorted({key for schema in schemas for key in _keys(schema)})
+    names = st.sampled_from(keys) | st.text(max_size=4)
+    return st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner),
+        max_leaves=8,
+    )
+
+
+def _keys(schema):
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for value in schema.values():
+            yield from _keys(value)
+
+
+def schema_places():
+    for name in ("workflow", "dataset", "classifier", "settings", "definitions"):
+        schema = load_schemas()[f"{name}.schema.json"]
+        yield f"{name}.schema.json"
+        for key in schema.get("$defs", {}):
+            yield f"{name}.schema.json#/$defs/{key}"
+    for kind in ("cache", "train", "evaluate", "merge", "plot"):
+        for key in load_schemas()["workflow.schema.json"]["$defs"][kind]["properties"]:
+            yield f"workflow.schema.json#/$defs/{kind}/properties/{key}"
+    yield from (
+        f"common.schema.json#/$defs/{key}" for key in load_schemas()["common.schema.json"]["$defs"]
+    )
+
+
+@QUICK
+@given(st.sampled_from(sorted(schema_places())), values(), st.booleans())
+def test_what_the_fast_check_lets_pass_is_valid(place, value, bound):
+    if shipped_check(place, bound)(value):
+        assert list(shipped_validator(place, bound, None).iter_errors(value)) == []
+
+
+def test_an_unknown_keyword_is_no_check():
+    with pytest.raises(ValueError, match="no test for the keyword contains"):
+        compile_check("a", {"a": {"contains": {}}})
+
+
+AXES = {
+    "offset": st.lists(st.integers(0, 20), min_size=1, max_size=3, unique=True),
+    "seed": st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True),
+    "name": st.lists(st.text(max_size=5), min_size=1, max_size=2, unique=True),
+    "x": st.lists(
+        st.booleans() | st.floats(0.5, 9) | st.sampled_from(["a/b", "..", "$(x)", "é"]),
+        min_size=1,
+        max_size=3,
+        unique=True,
+    ),
+}
+STRINGS = ["{x}", "a-{x}-{offset}", "{offset:03d}", "fixed"]
+
+
+@st.composite
+def workflows(draw):
+    """A workflow whose cells draw on their axes in keys, folders and definitions, as data."""
+    names = draw(st.lists(st.sampled_from(sorted(AXES)), unique=True))
+    axes = {name: draw(AXES[name]) for name in sorted({*names, "offset", "x"})}
+    some = st.sampled_from(STRINGS)
+    sample = {"sample": "data", "label": "data", "years": ["A", "B"]}
+    data = {"samples": [{**sample, "files": [draw(some) + "{year}.root"]}]}
+    train = {"task": "train", "dataset": "cache", "classifier": {"use": "SvB"}, "for": axes}
+    train |= {"output": draw(some) + "/" + draw(some), "group": draw(st.integers(1, 4))}
+    if draw(st.booleans()):
+        train["classifier"]["rocs"] = [
+            {"name": "{x} {offset}", "positive": ["data"], "negative": ["ZZ"]}
+        ]
+    if draw(st.booleans()):
+        train["training"] = {"epochs": 3, "batch_milestones": "{miles}"}
+    evaluate = {"task": "evaluate", "models": "train", "datasets": ["Data"]}
+    evaluate["naming"] = "{{uuid}}{x}.root".replace("{x}", "{offset}")
+    return {
+        "hcrc": 1,
+        "name": "random",
+        "parameters": {"miles": {"type": "list", "default": [1, 2]}},
+        "datasets": {"Fixed": {"samples": [{**sample, "files": ["{year}"]}]}, "Data": data},
+        "classifiers": {"SvB": {"classes": ["data", "ZZ"]}},
+        "tasks": {
+            "cache": {"task": "cache", "datasets": ["Fixed"]},
+            "train": train,
+            "evaluate": evaluate,
+            "merge": {"task": "merge", "predictions": "evaluate"},
+        },
+    }
+
+
+def cells_of(workflow, folder):
+    plan = compile_text(json.dumps(workflow), folder).plan
+    return {} if plan is None else {cell.id: (job, cell) for job in plan.jobs for cell in job.cells}
+
+
+@settings(QUICK, max_examples=25)
+@given(workflows())
+def test_a_cell_is_the_same_alone_as_among_others(tmp_path_factory, workflow):
+    """The plain way to expand: each cell of train by itself, so that nothing is shared."""
+    folder = tmp_path_factory.mktemp("random")
+    workflow["tasks"]["train"].get("training") or workflow.pop("parameters")
+    together = cells_of(workflow, folder)
+    for job, cell in together.values():
+        if job.name != "train":
+            continue
+        task = workflow["tasks"]["train"]
+        alone = {**task, "for": {name: [value] for name, value in cell.axes.items()}}
+        single = cells_of({**workflow, "tasks": {**workflow["tasks"], "train": alone}}, folder)
+        for id in (cell.id, cell.id.replace("train", "evaluate", 1)):
+            assert single[id][1].spec == together[id][1].spec
+            assert single[id][1].output == together[id][1].output
+            assert single[id][1].hash == together[id][1].hash
+
+
+def plain_hash(task, spec):
+    schema = load_schemas()["job.schema.json"]["$defs"][task]
+    parts = {}
+    for key, value in spec.items():
+        text = canonical(result_part(value, schema["properties"][key]))
+        parts[key] = digest(text) if isinstance(value, list | dict) else text
+    return digest(
+        json.dumps([task, schema["x-version"], parts], sort_keys=True, separators=(",", ":"))
+    )
+
+
+@settings(QUICK, max_examples=25)
+@given(workflows())
+def test_spliced_lines_and_hashes_are_those_of_the_plain_way(tmp_path_factory, workflow):
+    folder = tmp_path_factory.mktemp("random")
+    workflow["tasks"]["train"].get("training") or workflow.pop("parameters")
+    plan = compile_text(json.dumps(workflow), folder).plan
+    writer = JobWriter()
+    for job in plan.jobs if plan else ():
+        plain = json.dumps(job.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert writer.line(job) == plain
+        for cell in job.cells:
+            assert cell.hash == plain_hash(job.task, cell.spec)
+
+
+def test_most_random_workflows_have_a_plan(tmp_path):
+    """What the two tests above compare is not nothing."""
+    found = []
+
+    @settings(QUICK, max_examples=20, derandomize=True)
+    @given(workflows())
+    def compile_one(workflow):
+        workflow["tasks"]["train"].get("training") or workflow.pop("parameters")
+        found.append(bool(cells_of(workflow, tmp_path)))
+
+    compile_one()
+    assert sum(found) > len(found) / 2
