@@ -120,10 +120,6 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
     jobs: tuple[JobSpec, ...]
 
-    def cells(self) -> Iterator[Cell]:
-        """Every cell, in the order of the jobs."""
-        return (cell for job in self.jobs for cell in job.cells)
-
 
 SMALL: Final = 4
 CANONICAL: Final = json.JSONEncoder(
