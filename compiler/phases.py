@@ -1,0 +1,253 @@
+"""The phases of compiling, each a method: what one makes is what the next one takes.
+
+In comes a Request, out come the parsed documents, the bindings, the Workflow and the Plan. What is
+wrong gathers as Diagnostics; those that only follow from another mistake are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .cells import Given, Scope
+from .check import check_plan, check_task_settings
+from .defaults import task_kinds
+from .definitions import Definer, collect_definitions
+from .diagnostics import Diagnostic, sort_diagnostics
+from .expand import Expansion
+from .lower import Lowering
+from .nodes import Entry, Node, Scalar
+from .nodes import Mapping as MappingNode
+from .parameters import Binding, bind, parse_param, parse_template, unused_parameters
+from .parse import Document
+from .plan import Plan
+from .schema import validate
+from .settings import read_given, unused_settings
+from .sources import Sources
+from .template import is_encodable, names_in
+from .workflow import Workflow
+
+WORKFLOW: Final = "workflow.schema.json"
+DEFINITIONS: Final = "definitions.schema.json"
+SECTIONS: Final = ("tasks", "datasets", "classifiers")
+UNREAD: Final = frozenset({"syntax", "unreadable-file"})
+PLACEHOLDERS: Final = frozenset({"bad-template", "unquoted-placeholder"})
+MISSING: Final = frozenset(
+    {"unknown-parameter", "unknown-dataset", "unknown-classifier", "undeclared-reference"}
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for: a file, and the values that go with it, as typed."""
+
+    path: Path
+    templates: tuple[str, ...]
+    parameters: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+    environment: Mapping[str, str]
+    current: Path
+
+
+def check_encoding(request: Request) -> list[Diagnostic]:
+    """What of the command line is no UTF-8 text, and could not be written into a plan."""
+    settings = [text for pair in request.settings for text in pair]
+    texts = {
+        "the workflow's path": [str(request.path)],
+        "the current folder": [str(request.current)],
+        "--template": request.templates,
+        "--param": request.parameters,
+        "--setting": settings,
+    }
+    return [
+        Diagnostic("bad-value", f"{name} is not UTF-8 text: {text!a}")
+        for name, values in texts.items()
+        for text in values
+        if not is_encodable(text)
+    ]
+
+
+class Phases:
+    """One run of the compiler: the request, the files read, and the diagnostics so far."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.sources = Sources(request.current)
+        self.diagnostics: list[Diagnostic] = []
+        self.used: set[str] = set()
+        self.outputs: dict[str, Node | None] = {}
+
+    def findings(self) -> list[Diagnostic]:
+        """All that is wrong, in file order, each mistake once."""
+        found = [*self.sources.diagnostics, *self.diagnostics]
+        if self.is_incomplete():
+            found = [item for item in found if item.code not in MISSING]
+        files = [document.source.name for document in self.sources.documents]
+        # Two tasks with one definition find one mistake, and may know different names for help.
+        once = {(item.code, item.message, item.span): item for item in reversed(found)}
+        return sort_diagnostics(reversed(once.values()), files)
+
+    def is_incomplete(self) -> bool:
+        """Whether a file or a whole section could not be read: what it declares is not known."""
+        entries = [
+            entry
+            for document in self.sources.documents
+            if isinstance(document.root, MappingNode)
+            for entry in document.root.entries.values()
+        ]
+        heads = {entry.key.span for entry in entries} | {entry.value.span for entry in entries}
+        wrong = {
+            item.span for item in self.diagnostics if item.code in ("unknown-key", "wrong-type")
+        }
+        unread = any(item.code in UNREAD for item in self.sources.diagnostics)
+        return unread or bool(heads & wrong)
+
+    def parse(self) -> MappingNode | None:
+        """Read the workflow and what it includes; its root, if it is a mapping."""
+        document = self.sources.read(self.request.path)
+        if document is None or document.root is None:
+            return None
+        if not isinstance(document.root, MappingNode):
+            self.diagnostics += validate(document.root, WORKFLOW, bound=False)
+            return None
+        return document.root
+
+    def validate(self) -> set[tuple[str, str]]:
+        """Check every document against its schema; returns the sections' names that are wrong."""
+        broken: set[tuple[str, str]] = set()
+        for index, document in enumerate(self.sources.documents):
+            if document.root is not None:
+                problems = validate(document.root, DEFINITIONS if index else WORKFLOW, bound=False)
+                self.diagnostics += problems
+                broken |= _broken_entries(document, problems)
+        return broken
+
+    def bind(self, root: MappingNode) -> dict[str, Binding]:
+        """Give every declared parameter its value."""
+        layers = []
+        parsed = [parse_template(text, self.request.current) for text in self.request.templates]
+        parsed += [parse_param(text) for text in self.request.parameters]
+        for layer, problems in parsed:
+            self.diagnostics += problems
+            layers += [layer] if layer is not None else []
+        bindings, problems = bind(
+            root.get("parameters"), layers, self.request.environment, self.request.current
+        )
+        self.diagnostics += problems
+        return bindings
+
+    def unbound(self, root: MappingNode, bindings: dict[str, Binding]) -> set[tuple[str, str]]:
+        """What draws on a parameter that has no value, and cannot be judged before it has one."""
+        names = _declared(root) - bindings.keys()
+        return {
+            (section, name)
+            for document in self.sources.documents
+            for section, name, entry in _entries(document)
+            if names & names_in(entry.value)
+        }
+
+    def lower(
+        self, root: MappingNode, bindings: dict[str, Binding], broken: set[tuple[str, str]]
+    ) -> Workflow:
+        """Resolve the definitions and the references between tasks."""
+        documents = self.sources.documents
+        datasets, twice = collect_definitions(documents, "datasets")
+        classifiers, also_twice = collect_definitions(documents, "classifiers")
+        self.diagnostics += [*twice, *also_twice]
+        lowering = Lowering(bindings, _declared(root) - bindings.keys())
+        tasks = root.get("tasks")
+        names = {name for section, name in broken if section == "tasks"}
+        lowered = lowering.tasks(tasks, names) if isinstance(tasks, MappingNode) else ()
+        self.diagnostics += lowering.diagnostics
+        self.used |= lowering.used
+        name = root.get("name")
+        return Workflow(
+            name.text if isinstance(name, Scalar) else "",
+            bindings,
+            {key: item for key, item in datasets.items() if ("datasets", key) not in broken},
+            {key: item for key, item in classifiers.items() if ("classifiers", key) not in broken},
+            lowered,
+            frozenset(key for section, key in broken if section != "tasks"),
+        )
+
+    def expand(self, root: MappingNode, workflow: Workflow) -> Plan:
+        """Expand the tasks to cells and jobs; the plan counts only if nothing is wrong."""
+        given, problems = read_given(self.request.settings)
+        kinds = _task_kinds(root.get("tasks"))
+        settings = root.get("settings")
+        for node in (settings, *given):
+            problems += unused_settings(node, kinds)
+        definer = Definer(self.sources, workflow)
+        scope = Scope(workflow, definer, Given(settings, given, self.request.current))
+        plan = Expansion(scope).run()
+        self.diagnostics += problems
+        self.diagnostics += check_task_settings(workflow.tasks)
+        self.diagnostics += [*definer.diagnostics, *scope.diagnostics]
+        self.used |= definer.used | scope.used
+        self.outputs = scope.outputs
+        return plan
+
+    def check(self, root: MappingNode, workflow: Workflow, plan: Plan) -> None:
+        """Check the parameters for use, and the tasks of a plan together."""
+        self.diagnostics += self.unused(root)
+        if not self.diagnostics and not self.sources.diagnostics:
+            self.diagnostics += check_plan(workflow, plan, self.outputs)
+
+    def unused(self, root: MappingNode) -> list[Diagnostic]:
+        """Parameters that nothing uses; where something is wrong, only those in no string at all.
+
+        A placeholder that is wrong may have been meant for any of them.
+        """
+        used = set(self.used)
+        found = [*self.sources.diagnostics, *self.diagnostics]
+        if any(item.code in MISSING | UNREAD | PLACEHOLDERS for item in found):
+            return []
+        if found:
+            documents = [document.root for document in self.sources.documents if document.root]
+            used = used.union(*(names_in(document) for document in documents))
+        return unused_parameters(root.get("parameters"), used)
+
+
+def _declared(root: MappingNode) -> set[str]:
+    """The names of the parameters that a workflow declares."""
+    node = root.get("parameters")
+    return set(node.entries) if isinstance(node, MappingNode) else set()
+
+
+def _task_kinds(tasks: Node | None) -> set[str]:
+    """The kinds of task that the workflow has; all, if one cannot be told."""
+    nodes = (
+        [entry.value for entry in tasks.entries.values()] if isinstance(tasks, MappingNode) else []
+    )
+    kinds = [node.get("task") if isinstance(node, MappingNode) else None for node in nodes]
+    known = set(task_kinds())
+    found = {kind.text if isinstance(kind, Scalar) else "" for kind in kinds}
+    return found if found <= known else known
+
+
+def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple[str, str]]:
+    """The tasks and definitions that diagnostics lie in, as (section, name)."""
+    places = {(item.span.line, item.span.column) for item in problems if item.span is not None}
+    return {
+        (section, name)
+        for section, name, entry in _entries(document)
+        if any(_start(entry.key) <= place <= _end(entry.value) for place in places)
+    }
+
+
+def _start(node: Node) -> tuple[int, int]:
+    return node.span.line, node.span.column
+
+
+def _end(node: Node) -> tuple[int, int]:
+    return node.span.end_line, node.span.end_column
+
+
+def _entries(document: Document) -> Iterator[tuple[str, str, Entry]]:
+    """The tasks and definitions of a document: section, name and entry."""
+    for section in SECTIONS:
+        node = document.root.get(section) if isinstance(document.root, MappingNode) else None
+        for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
+            yield section, name, entry
