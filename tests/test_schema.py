@@ -9,8 +9,8 @@ import pytest
 from hcrc.compiler.diagnostics import CODES, render_text, sort_diagnostics
 from hcrc.compiler.parse import Node, parse
 from hcrc.compiler.schema import load_schemas, validate, without_placeholders
-from hcrc.compiler.violation import PLACEHOLDER
 from hcrc.compiler.template import Binding, substitute
+from hcrc.compiler.violation import PLACEHOLDER
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
