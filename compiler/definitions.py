@@ -104,7 +104,9 @@ class Definer:
         if definition is None:
             message = f'there is no {kind} "{name.text}"'
             help = suggest(name.text, self._definitions[kind])
-            self._error(f"unknown-{kind}", message, name.span, help, name.notes)
+            self.diagnostics.append(
+                Diagnostic(f"unknown-{kind}", message, name.span, help, name.notes)
+            )
             return None
         changes = without(use, "use") if isinstance(use, MappingNode) else None
         node = merge_nodes(definition.node, changes) if changes else definition.node
@@ -214,7 +216,9 @@ class Definer:
         if not isinstance(base, Scalar):
             return self._sources.folder(node.span)
         if str(expand_home(base.text)).startswith("~"):
-            self._error("bad-value", '"base" names an unknown user', base.span, None, base.notes)
+            self.diagnostics.append(
+                Diagnostic("bad-value", '"base" names an unknown user', base.span, None, base.notes)
+            )
         folder = self._sources.folder(base.span) / expand_home(base.text)
         return Path(os.path.normpath(folder))
 
@@ -228,16 +232,6 @@ class Definer:
                 names = self._sources.select(item, item.text, base) if listed else [item.text]
                 found += [(_normal(name), item) for name in names]
         return found
-
-    def _error(
-        self,
-        code: str,
-        message: str,
-        span: Span,
-        help: str | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help, notes))
 
 
 def _normal(name: str) -> str:

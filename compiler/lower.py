@@ -94,7 +94,9 @@ class Lowering:
         axes: dict[str, Axis] = {}
         for name, entry in node.items() if isinstance(node, MappingNode) else ():
             if name in RESERVED:
-                self._error("bad-name", f"the name {show(name)} is reserved", entry.key.span)
+                self.diagnostics.append(
+                    Diagnostic("bad-name", f"the name {show(name)} is reserved", entry.key.span)
+                )
             axes[name] = Axis(name, self._values(entry.value), entry.value)
         return axes
 
@@ -121,13 +123,19 @@ class Lowering:
             value = item.value if isinstance(item, Scalar) else None
             if value is None or (isinstance(value, float) and not math.isfinite(value)):
                 message = "a value of an axis is a string, a finite number or a boolean"
-                self._error("wrong-type", message, item.span, notes=item.notes)
+                self.diagnostics.append(
+                    Diagnostic("wrong-type", message, item.span, notes=item.notes)
+                )
             elif axis_text(value) in values:
                 message = f"{axis_text(value)} is there twice"
-                self._error("bad-range", message, item.span, notes=item.notes)
+                self.diagnostics.append(
+                    Diagnostic("bad-range", message, item.span, notes=item.notes)
+                )
             elif len(axis_text(value)) > MAX_TEXT:
                 message = f"a value of an axis has more than {MAX_TEXT} characters in a folder"
-                self._error("bad-value", message, item.span, notes=item.notes)
+                self.diagnostics.append(
+                    Diagnostic("bad-value", message, item.span, notes=item.notes)
+                )
             else:
                 values[axis_text(value)] = value
         return tuple(values.values())
@@ -161,13 +169,15 @@ class Lowering:
             takes = f"{reference.key} takes {_a(wanted)} task"
             message = f'"{reference.task}" is {_a(target.kind)} task: {takes}'
             at = reference.node
-            self._error("wrong-reference", message, at.span, notes=at.notes)
+            self.diagnostics.append(Diagnostic("wrong-reference", message, at.span, notes=at.notes))
         elif target is None and reference.task not in node.entries:
             names = [name for name, draft in drafts.items() if draft.kind == wanted]
             message = f'there is no task "{reference.task}"'
             help = suggest(reference.task, names) or f"{reference.key} takes {_a(wanted)} task"
             at = reference.node
-            self._error("undeclared-reference", message, at.span, help, at.notes)
+            self.diagnostics.append(
+                Diagnostic("undeclared-reference", message, at.span, help, at.notes)
+            )
 
     def _order(self, drafts: dict[str, Draft]) -> list[str]:
         """Names so that each comes after what it refers to; a circle is an error and left out."""
@@ -183,7 +193,7 @@ class Lowering:
                 first = min(circle, key=list(drafts).index)
                 circle = circle[circle.index(first) : -1] + circle[: circle.index(first) + 1]
                 message = f"tasks refer to each other in a circle: {' → '.join(circle)}"
-                self._error("cycle", message, drafts[first].span)
+                self.diagnostics.append(Diagnostic("cycle", message, drafts[first].span))
                 graph = {
                     name: [item for item in after if item not in circle]
                     for name, after in graph.items()
@@ -228,14 +238,18 @@ class Lowering:
                 )
                 help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
                 at = reference.node
-                self._error("wrong-reference", message, at.span, help, at.notes)
+                self.diagnostics.append(
+                    Diagnostic("wrong-reference", message, at.span, help, at.notes)
+                )
                 continue
             there = {axis_text(value) for value in axis.values}
             missing = [text for text in map(axis_text, own.values) if text not in there]
             if missing:
                 message = f'"{reference.task}" has no cell with {axis.name} = {missing[0]}'
                 note: Note = (f'the axis of "{reference.task}"', axis.node.span)
-                self._error("wrong-reference", message, own.node.span, notes=(note,))
+                self.diagnostics.append(
+                    Diagnostic("wrong-reference", message, own.node.span, notes=(note,))
+                )
 
     def _check_size(self, draft: Draft, axes: Mapping[str, Axis]) -> None:
         cells = 1
@@ -243,17 +257,7 @@ class Lowering:
             cells *= len(axis.values)
         if cells > MAX_CELLS:
             message = f'task "{draft.name}" has {cells:,} cells: more than {MAX_CELLS:,}'
-            self._error("bad-range", message, draft.span)
-
-    def _error(
-        self,
-        code: str,
-        message: str,
-        span: Span,
-        help: str | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help, notes))
+            self.diagnostics.append(Diagnostic("bad-range", message, draft.span))
 
 
 def _all_naturals(node: Sequence) -> bool:

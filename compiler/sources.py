@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import yaml
 
-from .diagnostics import Diagnostic, Note, Span, show_path, suggest
+from .diagnostics import Diagnostic, Span, show_path, suggest
 from .folders import expand_home
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, read_document
@@ -69,13 +69,13 @@ class Sources:
                 self.read(path)
                 return
         message = f'there is no file "{node.text}" to include'
-        self._error("unreadable-file", message, node.span, notes=node.notes)
+        self.diagnostics.append(Diagnostic("unreadable-file", message, node.span, notes=node.notes))
 
     def _check_circle(self, node: Scalar, name: str) -> None:
         if name in self._including:
             circle = [*self._including[self._including.index(name) :], name]
             message = f"files include each other in a circle: {' → '.join(circle)}"
-            self._error("cycle", message, node.span)
+            self.diagnostics.append(Diagnostic("cycle", message, node.span))
 
     def select(self, node: Scalar, text: str, base: Path) -> list[str]:
         """The list of names that ``FILE@@KEY`` stands for; FILE is relative to ``base``."""
@@ -90,15 +90,19 @@ class Sources:
                 value = _named(value)
             if key not in value:
                 message = f'{self.display(path)} has no key "{key}" there'
-                self._error("unknown-key", message, node.span, suggest(key, value), node.notes)
+                self.diagnostics.append(
+                    Diagnostic("unknown-key", message, node.span, suggest(key, value), node.notes)
+                )
                 return []
             value = value[key]
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             message = f'"{text}" is not a list of file names'
-            self._error("wrong-type", message, node.span, notes=node.notes)
+            self.diagnostics.append(Diagnostic("wrong-type", message, node.span, notes=node.notes))
             return []
         if not value or not all(value):
-            self._error("bad-value", f'"{text}" names no file', node.span, notes=node.notes)
+            self.diagnostics.append(
+                Diagnostic("bad-value", f'"{text}" names no file', node.span, notes=node.notes)
+            )
         return value
 
     def _table(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
@@ -125,18 +129,8 @@ class Sources:
             message = f"{name}: it is nested too deep"
         except (ValueError, yaml.YAMLError) as error:
             message = f"{name}: {str(error).splitlines()[0]}"
-        self._error("unreadable-file", message, node.span, notes=node.notes)
+        self.diagnostics.append(Diagnostic("unreadable-file", message, node.span, notes=node.notes))
         return None
-
-    def _error(
-        self,
-        code: str,
-        message: str,
-        span: Span,
-        help: str | None = None,
-        notes: tuple[Note, ...] = (),
-    ) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, help, notes))
 
 
 def _is_file(path: Path) -> bool:
