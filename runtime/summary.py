@@ -33,22 +33,25 @@ def summarise(bundle: Bundle, agenda: Agenda, outcome: Outcome) -> Iterator[str]
 
 
 def _result_lines(bundle: Bundle, task: Task) -> Iterator[str]:
-    """The lines in ``data["summary"]`` of the task's first results."""
+    """The lines in ``data["summary"]`` of the task's first results, and where their plots are."""
     shown = 0
     for head in bundle.heads(task.first, min(task.end, task.first + SHOWN_CELLS)):
         for cell in head.cells[: SHOWN_CELLS - shown]:
             shown += 1
             label = f"{cell.id}: " if task.cells > 1 else ""
-            for line in _summary(f"{cell.output}/{RESULT}")[:SHOWN_LINES]:
+            for line in _summary(f"{cell.output}/{RESULT}"):
                 yield printable(label + line)
 
 
 def _summary(path: str) -> list[str]:
     try:
-        lines = load_result(path).data.get("summary")
+        result = load_result(path)
     except DataError:
         return []
-    return [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+    lines = result.data.get("summary")
+    known = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+    plots = [str(result.path(name)) for name in result.files if name.endswith(".png")]
+    return known[:SHOWN_LINES] + plots[:SHOWN_LINES]
 
 
 def report_failures(outcome: Outcome) -> Iterator[str]:

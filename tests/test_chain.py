@@ -1,6 +1,7 @@
 """The whole chain on real files: numbers that have to hold, and what is run again."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -101,6 +102,8 @@ def test_a_second_run_does_nothing(chain):
     before = chain.result("merge")["uuid"]
     out = chain.run()
     assert out.startswith("nothing to do: all 5 cells are up to date\n")
+    assert re.search(r"^ +AUC signals 0\.\d+ ± 0\.\d+ over 3 folds$", out, re.MULTILINE)
+    assert f" {chain.path('plot', 'roc.png')}\n" in out
     assert chain.result("merge")["uuid"] == before
 
 
