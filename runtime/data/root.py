@@ -95,6 +95,8 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
             directory = stack.enter_context(uproot.open(path, object_cache=None, array_cache=None))
             end = int(directory.file.fEND)
         except OSError as error:
+            if error.errno is None:  # uproot says so of a file that is too short for a header
+                raise DataError(f"{path}: {size} bytes are no ROOT file") from error
             raise storage_error(path, error) from error
         except Exception as error:
             raise DataError(f"{path}: not a readable ROOT file: {first_line(error)}") from error
