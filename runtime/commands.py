@@ -21,7 +21,7 @@ from .agenda import Agenda, UsageError, decide, select_tasks
 from .bundle import Bundle, CellHead, open_bundle
 from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
 from .clean import find_results, remove_result
-from .console import format_seconds, printable, standard_console
+from .console import fall_silent, format_seconds, printable, standard_console
 from .errors import JobError
 from .job import JobOptions, as_storage_error
 from .job import main as run_one_job
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
         print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fall_silent(sys.stdout)
         return 1
     except OSError as error:
         print(f"hcrc: error: {printable(str(as_storage_error(error)))}", file=sys.stderr)
@@ -134,7 +134,8 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
     with nullcontext() if arguments.dry_run else hold_locks(locks):
         agenda = decide(bundle, selection, _report_cell if arguments.dry_run else None)
         if not agenda.todo:
-            print(f"nothing to do: all {agenda.cells} cells are up to date")
+            cells = f"all {agenda.cells} cells are" if agenda.cells > 1 else "the cell is"
+            print(f"nothing to do: {cells} up to date")
             _print_summary(bundle, agenda, Outcome())
             return 0
         if arguments.dry_run:
@@ -208,7 +209,8 @@ def conclude(bundle: Bundle, agenda: Agenda, outcome: Outcome, seconds: float) -
     if outcome.failures:
         print(again)
         return 1
-    print(f"done: {count_run(outcome.tasks)} cells in {format_seconds(seconds)}")
+    ran = count_noun(count_run(outcome.tasks), "cell")
+    print(f"done: {ran} in {format_seconds(seconds)}")
     return 0
 
 

@@ -147,8 +147,11 @@ class LiveConsole:
         up = f"\x1b[{self._height}A" if self._height else ""
         width = shutil.get_terminal_size().columns - 1
         rows = [*self._lines, *(bar[:width] for bar in bars)]
-        self._stream.write(f"{up}\r\x1b[J" + "".join(f"{row}\n" for row in rows))
-        self._stream.flush()
+        try:
+            self._stream.write(f"{up}\r\x1b[J" + "".join(f"{row}\n" for row in rows))
+            self._stream.flush()
+        except OSError:  # the terminal was closed: SIGHUP ends the run, or nobody wants it to
+            fall_silent(self._stream)
         self._lines.clear()
         self._height = len(bars)
 
@@ -182,6 +185,16 @@ def open_console(stream: TextIO, plain: bool, environment: Mapping[str, str]) ->
 def standard_console(plain: bool) -> Console:
     """The console on this process's standard output."""
     return open_console(sys.stdout, plain, os.environ)
+
+
+def fall_silent(stream: TextIO) -> None:
+    """Nobody reads this stream any more: let what is written to it go nowhere."""
+    gone, errors = stream.fileno(), sys.stderr.fileno()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if os.path.sameopenfile(gone, errors):
+        os.dup2(nowhere, errors)
+    os.dup2(nowhere, gone)
+    os.close(nowhere)
 
 
 def _can_encode(stream: TextIO, text: str) -> bool:

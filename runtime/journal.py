@@ -10,13 +10,19 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from .errors import StorageError
+
 
 class Journal:
-    """Appends a line for each event to ``run/journal.jsonl``; raises :class:`OSError`."""
+    """Appends a line for each event to ``run/journal.jsonl``.
+
+    Opening raises :class:`OSError`, writing :class:`StorageError`.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("a", buffering=1, encoding="utf-8")
+        self._path = path
+        self._stream = path.open("ab", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -27,4 +33,7 @@ class Journal:
     def write(self, event: str, **fields: Any) -> None:
         """One line: the time, the event (``run``, ``start``, ``end``) and its fields."""
         line = {"time": round(time.time(), 3), "event": event, **fields}
-        self._stream.write(json.dumps(line) + "\n")
+        try:
+            self._stream.write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror}") from error

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import socket
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 from .errors import DataError, SpecError, StorageError
 from .record import (
@@ -56,6 +57,7 @@ __all__ = [
 ]
 
 ATTEMPT_PREFIX = "try-"
+ATTEMPT: Final = re.compile(ATTEMPT_PREFIX + r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "matplotlib")
 
 
@@ -233,6 +235,10 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
             attempt = Attempt(cell, home / _attempt_name())
             attempt.folder.mkdir()
             yield attempt
+        except OSError as error:
+            if error.filename is not None or error.strerror is None:
+                raise
+            raise StorageError(f"{home}: {error.strerror}") from error
         finally:
             _sweep(home)
 
@@ -262,9 +268,15 @@ def _sweep(home: Path) -> None:
         if not _is_missing(error):
             return
         kept = ""
-    for folder in home.glob(f"{ATTEMPT_PREFIX}*"):
+    for folder in find_attempts(home):
         if folder.name != kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_attempts(home: Path) -> list[Path]:
+    """The folders of attempts at a cell; whatever else lies there is somebody's own."""
+    found = home.glob(f"{ATTEMPT_PREFIX}*")
+    return [path for path in found if ATTEMPT.fullmatch(path.name) and not path.is_symlink()]
 
 
 def _folders(path: Path, home: Path) -> list[Path]:

@@ -149,7 +149,7 @@ def test_an_error_within_commit_leaves_the_earlier_result(
             patch.setattr(Path, "replace", fail)
         else:
             patch.setattr(module, "write_json", fail)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(StorageError, match="plot: No space left"):
             make(cell, "new")
     assert load_result(tmp_path / "plot/result.json") == made
     assert made.path("out").read_text() == "text"
@@ -159,12 +159,24 @@ def test_an_error_within_commit_leaves_the_earlier_result(
 def test_what_dead_attempts_left_is_removed(tmp_path: Path) -> None:
     cell = make_cell(tmp_path)
     first = make(cell)
-    (tmp_path / "plot/try-dead").mkdir()
+    (tmp_path / "plot/try-20260101T000000Z-0123ab").mkdir()
     (tmp_path / "plot/.result.json.123.tmp").write_text("{")
     second = make(cell, "new")
     assert attempts(cell) == [second.attempt]
     assert first.attempt != second.attempt
     assert leftovers(cell) == []
+
+
+def test_what_is_no_attempt_is_left_alone(tmp_path: Path) -> None:
+    cell = make_cell(tmp_path)
+    make(cell)
+    own = tmp_path / "plot/try-this"
+    own.mkdir()
+    link = tmp_path / "plot/try-20260101T000000Z-0123ab"
+    link.symlink_to(own, target_is_directory=True)
+    make(cell, "new")
+    assert own.is_dir()
+    assert link.is_symlink()
 
 
 def test_nothing_is_removed_while_the_result_cannot_be_read(tmp_path: Path) -> None:

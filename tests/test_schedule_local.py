@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -11,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from hcrc.runtime.errors import StorageError
+from hcrc.runtime.journal import Journal
 from hcrc.runtime.result import load_result
-from workplace import PATIENCE_S, Workplace, wait_for
+from workplace import FAKE, PATIENCE_S, Workplace, wait_for
 
 ALL = {"a[0]": 1, "a[1]": 1, "b[0]": 1, "b[1]": 1, "m": 1}
 TEXTS = {
@@ -248,6 +251,36 @@ def test_a_signal_stops_the_run_and_the_next_goes_on(
     place.run("-j", "2")
     assert place.tries() == ALL | {"a[1]": 2}
     assert place.texts() == TEXTS
+
+
+def test_a_closed_terminal_stops_the_run(place: Workplace) -> None:
+    place.order("a[0]", sleep=[PATIENCE_S])
+    mine, theirs = pty.openpty()
+    line = [sys.executable, str(FAKE), "run", str(place.bundle), "-j", "1"]
+    environment = {**os.environ, "FAKE_JOBS": str(place.orders), "TERM": "xterm"}
+    with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        wait_for((place.orders / "a[0].started").exists)
+        os.close(mine)
+        wait_for(lambda: str(Path(f"/proc/{process.pid}/fd/1").readlink()) == os.devnull)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGHUP
+    assert place.journal()[-1]["code"] == 75
+    assert place.leftovers() == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_journal_on_a_full_disk_is_named() -> None:
+    with Journal(Path("/dev/full")) as journal:
+        with pytest.raises(StorageError, match="^/dev/full: No space left on device$"):
+            journal.write("run")
+
+
+def test_one_cell_is_one(place: Workplace) -> None:
+    assert "done: 2 cells in" in place.run("--only", "a")[0]
+    place.run("--only", "b")
+    assert "done: 1 cell in" in place.run("--only", "m")[0]
+    assert place.run("--only", "m")[0].startswith("nothing to do: the cell is up to date\n")
 
 
 def test_a_second_ctrl_c_kills(place: Workplace) -> None:
