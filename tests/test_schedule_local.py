@@ -271,9 +271,9 @@ def test_a_closed_terminal_stops_the_run(place: Workplace) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
 def test_a_journal_on_a_full_disk_is_named() -> None:
-    with Journal(Path("/dev/full")) as journal:
-        with pytest.raises(StorageError, match="^/dev/full: No space left on device$"):
-            journal.write("run")
+    full = Path("/dev/full")
+    with Journal(full) as journal, pytest.raises(StorageError, match=f"{full}: No space left"):
+        journal.write("run")
 
 
 def test_one_cell_is_one(place: Workplace) -> None:
