@@ -87,6 +87,14 @@ def test_another_torch(checkout):
     assert "uproot==" in pins
 
 
+def test_the_python_that_is_named_is_the_one_that_is_used(checkout):
+    done, _ = run(checkout, "check", "x.yml", HCRC_PYTHON="/no python")
+    assert done.returncode == 2
+    message = "hcrc: error: needs python >= 3.11, and HCRC_PYTHON=/no python is none\n"
+    assert done.stderr.endswith(message)
+    assert not (checkout / ".venv").exists()
+
+
 def test_torch_is_pinned():
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().splitlines()
     assert "==" not in (ROOT / "setup.cfg").read_text()

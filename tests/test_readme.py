@@ -1,10 +1,15 @@
 """What the README shows holds: its workflow compiles, its error is what is printed."""
 
+import json
 import re
 from pathlib import Path
 
+import awkward
+import numpy as np
 import pytest
+import uproot
 from hcrc.compiler.cli import main
+from hcrc.runtime.data.friend import parse_friend
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 METADATA = "datasets: {data: {UL17: {files: [a.root]}, UL18: {files: [b.root]}}}\n"
@@ -45,6 +50,24 @@ def test_the_error_is_what_is_printed(workflow, capsys):
     assert main(["check", "workflows/svb.yml"]) == 1
     assert shown in capsys.readouterr().err
     assert wrong.index("kflods") + 1 == column
+
+
+def test_the_friend_tree_is_one():
+    (text,) = blocks("json")
+    friend = parse_friend(json.loads(text)["KEY"], "README.md")
+    ((base, (row,)),) = friend.data.values()
+    assert (base.path, row.stop, row.chunk.length) == ("signal.root", 1000, 1000)
+
+
+def test_what_writes_a_tree_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (text,) = blocks("python")
+    jets = awkward.zip({"pt": awkward.Array([[1.0, 2.0], [3.0]])})
+    events = {"run": np.arange(2), "CanJet": jets}
+    exec(text, {"uproot": uproot, "np": np, "events": events})  # noqa: S102 - our own text
+    with uproot.open("signal.root") as file:
+        assert file.classnames() == {"Events;1": "TTree"}
+        assert {"run", "CanJet_pt"} <= set(file["Events"].keys())
 
 
 def test_the_files_it_links_to_are_there():
