@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .bundle import Bundle
 from .record import RESULT
-from .result import ATTEMPT_PREFIX
+from .result import find_attempts
 
 
 def find_results(bundle: Bundle) -> Iterator[tuple[str, Path]]:
@@ -18,14 +18,14 @@ def find_results(bundle: Bundle) -> Iterator[tuple[str, Path]]:
         for head in bundle.heads(task.first, task.end):
             for cell in head.cells:
                 home = Path(cell.output)
-                if (home / RESULT).exists() or any(home.glob(f"{ATTEMPT_PREFIX}*")):
+                if (home / RESULT).exists() or find_attempts(home):
                     yield cell.id, home
 
 
 def remove_result(home: Path) -> None:
     """Remove a cell's result, first the file that names it; raises :class:`OSError`."""
     (home / RESULT).unlink(missing_ok=True)
-    for folder in home.glob(f"{ATTEMPT_PREFIX}*"):
+    for folder in find_attempts(home):
         shutil.rmtree(folder)
     for file in (*home.glob(f".{RESULT}.*.tmp"), home / ".lock"):
         file.unlink(missing_ok=True)

@@ -340,13 +340,17 @@ def test_clean_removes_results_and_nothing_else(place: Workplace) -> None:
     place.run("-j", "2")
     mine = place.output("m") / "mine.txt"
     mine.touch()
+    own, link = mine.with_name("try-mine"), mine.with_name("try-link")
+    own.mkdir()
+    link.symlink_to(place.orders)
     out, _ = place.clean("--dry-run")
     assert out.splitlines()[-1] == "5 results would be removed"
     assert place.run()[0].startswith("nothing to do")
     out, _ = place.clean()
     assert out.splitlines()[0] == f"removed  m  {mine.parent}"
     assert sorted(path for path in place.home.glob("out/?/*") if path.is_dir()) == [mine.parent]
-    assert list(mine.parent.iterdir()) == [mine]
+    assert sorted(mine.parent.iterdir()) == [mine, link, own]
+    assert place.orders.is_dir()
     assert place.clean()[0] == "0 results removed\n"
 
 
