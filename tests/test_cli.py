@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -70,10 +71,14 @@ def hcrc(*words, env=None, **options):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ([], 2, "required: COMMAND"),
-        (["check"], 2, "required: FILE"),
-        (["chek", "w.yml"], 2, "invalid choice: 'chek'"),
-        (["check", "w.yml", "more.yml"], 2, "unrecognized arguments: more.yml"),
+        ([], 2, "name a command"),
+        (["check"], 2, "name a workflow file"),
+        (["chek", "w.yml"], 2, 'there is no command "chek": did you mean "check"?'),
+        (["check", "w.yml", "more.yml"], 1, 'cannot read "more.yml": No such file'),
+        (["check", "w.yml", "--template"], 2, "expected at least one argument"),
+        (["check", "--template", "{s: a}"], 2, "name a workflow file"),
+        (["run", "w.yml", "-j", "0"], 2, "'0' is not a number above 0"),
+        (["run", "w.yml", "--device", "tpu"], 2, "'tpu' is none of auto, cpu, cuda, cuda:N"),
         (["check", "w.yml", "--par", "n=5"], 2, "unrecognized arguments: --par"),
         (["check", "w.yml", "--param"], 2, "expected one argument"),
         (["check", "w.yml", "--setting", "IO"], 2, "expected 2 arguments"),
@@ -253,3 +258,34 @@ def test_run_sh_works_wherever_the_bundle_lies(place, capsys, name):
     out = subprocess.check_output(["bash", "-c", shell], env={**env, "CDPATH": "/"})
     assert json.loads(out) == [str(bundle / "hcrc.pyz"), "run", str(bundle)]
     assert not list(place.rglob("no"))
+
+
+def test_each_template_is_for_the_files_after_it(place, capsys):
+    shutil.copy(place / "w.yml", place / "v.yml")
+    words = ["--template", "{s: one}", "w.yml", "--template", "{s: two}", "v.yml"]
+    assert main(["expand", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.index(f"cache: {place}/one\n") < out.index(f"cache: {place}/two\n")
+
+
+def test_a_template_without_files_is_for_all(place, capsys):
+    shutil.copy(place / "w.yml", place / "v.yml")
+    words = ["--template", "{s: one, n: 5}", "--template", "{s: two}", "v.yml", "--param", "n=4"]
+    assert main(["expand", "w.yml", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.index(f"cache: {place}/one\n") < out.index(f"cache: {place}/two\n")
+
+
+def test_what_is_wrong_with_several_files_is_said_at_once(place, capsys):
+    (place / "v.yml").write_text("hcrc: 1\n")
+    assert main(["check", "v.yml", "w.yml", "--param", "k=4", "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {item["code"] for item in found} == {"missing-key", "unknown-parameter"}
+
+
+def test_a_workflow_of_the_package_is_found_by_its_name(place, capsys):
+    assert main(["check", "demo"]) == 0
+    assert capsys.readouterr().out == "demo: no errors; 5 cells in 5 jobs\n"
+    (place / "demo").write_text("mine: 1\n")
+    assert main(["check", "demo"]) == 1
+    assert 'unknown key "mine"' in capsys.readouterr().err

@@ -1,0 +1,30 @@
+"""The commands: one module each, imported only when its command is typed.
+
+A module has ``EXAMPLE`` (a command line), ``add_arguments(parser)`` and ``run(options)``, which
+returns the exit code: 1 for errors in the input, 2 for usage.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+USER_ERROR: Final = 1
+USAGE_ERROR: Final = 2
+
+
+class Command(NamedTuple):
+    """Where a command lives in this package, and what it does, in a line."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
+    {
+        "check": Command("check", "say everything that is wrong with a workflow, write nothing"),
+        "expand": Command("expand", "show every job of a workflow, write nothing"),
+        "compile": Command("compile", "write a bundle: a folder that runs by itself"),
+        "run": Command("run", "compile a workflow and run here what is not up to date"),
+        "clean": Command("clean", "remove the results of a workflow"),
+    }
+)

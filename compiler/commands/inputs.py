@@ -1,0 +1,139 @@
+"""What most commands take: workflow files with values for their parameters, and settings.
+
+In come the options, out come Compilations; what is wrong with all files is printed at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..compile import Compilation, Request
+    from ..diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class Input:
+    """A workflow file, or the folder of a bundle, and the templates that apply to it."""
+
+    path: Path
+    templates: tuple[str, ...]
+
+
+def add_inputs(parser: argparse.ArgumentParser, *, bundle: bool = False) -> None:
+    """Declare the files and what gives values to their parameters."""
+    what = "a workflow: a file, or the name of one that comes with hcrc"
+    parser.add_argument(
+        "file",
+        metavar="FILE|BUNDLE" if bundle else "FILE",
+        nargs="*",
+        help=what + (", or the folder of a bundle" if bundle else ""),
+    )
+    parser.add_argument(
+        "--template",
+        metavar=("MAPPING", "FILE"),
+        nargs="+",
+        action="append",
+        default=[],
+        help='values of parameters, as YAML or a file of it, "{norm: 6, tag: test}", for the'
+        " files named after it; for all files if none is",
+    )
+    parser.add_argument(
+        "--param",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="the value of one parameter; wins over --template",
+    )
+    parser.add_argument(
+        "--setting",
+        metavar=("NAME", "MAPPING"),
+        nargs=2,
+        action="append",
+        default=[],
+        help='a setting: torch.DataLoader "{batch_eval: 50000}"',
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "github"),
+        default="text",
+        help="how errors are printed",
+    )
+    parser.set_defaults(usage_error=parser.error)
+
+
+def read_inputs(options: argparse.Namespace) -> list[Input]:
+    """The files in the order in which they are typed; exits with 2 where there is none."""
+    groups = [(group[0], group[1:]) for group in options.template]
+    shared = tuple(mapping for mapping, files in groups if not files)
+    found = [Input(Path(name), shared) for name in options.file]
+    for mapping, files in groups:
+        found += [Input(Path(name), (*shared, mapping)) for name in files]
+    if not found:
+        options.usage_error("name a workflow file")
+    return found
+
+
+def find_workflow(path: Path) -> Path:
+    """The file that is meant: ``svb`` is the workflow that comes with hcrc, if no file is there."""
+    if len(path.parts) != 1 or path.suffix or os.path.lexists(path):
+        return path
+    shipped = Path(str(resources.files("hcrc.workflows"))) / f"{path}.yml"
+    return shipped if shipped.is_file() else path
+
+
+def make_request(item: Input, options: argparse.Namespace) -> Request:
+    """What the compiler is asked for one file."""
+    from ..compile import Request
+
+    return Request(
+        path=find_workflow(item.path),
+        templates=item.templates,
+        parameters=tuple(options.param),
+        settings=tuple((name, text) for name, text in options.setting),
+        environment=dict(os.environ),
+        current=Path.cwd(),
+    )
+
+
+def compile_inputs(inputs: list[Input], options: argparse.Namespace) -> list[Compilation] | None:
+    """Compile all files and print what is wrong with them; None if anything is."""
+    from ..compile import compile_workflow
+
+    found = [compile_workflow(make_request(item, options)) for item in inputs]
+    diagnostics = [each for item in found for each in item.diagnostics]
+    if diagnostics:
+        print_diagnostics(diagnostics, options.format)
+    return None if any(item.plan is None for item in found) else found
+
+
+def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | None:
+    """The folders of the bundles: those that are named, and those of files compiled now."""
+    from ..bundle import is_bundle
+
+    inputs = read_inputs(options)
+    workflows = [item for item in inputs if not is_bundle(item.path)]
+    compilations = compile_inputs(workflows, options)
+    if compilations is None:
+        return None
+    written = iter([compilation.write(output) for compilation in compilations])
+    return [item.path if is_bundle(item.path) else next(written) for item in inputs]
+
+
+def print_diagnostics(diagnostics: list[Diagnostic], format: str) -> None:
+    """Print diagnostics: text to stderr, other formats to stdout."""
+    from ..diagnostics import render_github, render_json, render_text
+
+    if format == "json":
+        print(render_json(diagnostics), end="")
+    elif format == "github":
+        print(render_github(diagnostics), end="")
+    else:
+        color = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        print(render_text(diagnostics, color), end="", file=sys.stderr)
