@@ -3,7 +3,7 @@
     parse → validate → bind → lower → expand → check → emit → write
 
 Each phase takes the product of the one before and adds Diagnostics. Phases go on past errors as
-far as they can, so that a user sees all of them at once; a plan is made only if there are none.
+far as they can, so that a user sees all of them at once; a plan is made if none is an error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .backends import shell
 from .bundle import pack, write_bundle
-from .diagnostics import Diagnostic
+from .diagnostics import Diagnostic, errors_of
 from .phases import Phases, Request, check_encoding
 from .plan import Plan
 
@@ -22,7 +22,7 @@ __all__ = ["Compilation", "Request", "compile_workflow"]
 
 @dataclass(frozen=True)
 class Compilation:
-    """A plan, or the reasons why there is none."""
+    """A plan, or the reasons why there is none; beside a plan, warnings."""
 
     plan: Plan | None
     diagnostics: list[Diagnostic]
@@ -53,4 +53,4 @@ def compile_workflow(request: Request) -> Compilation:
     plan = phases.expand(root, workflow)
     phases.check(root, workflow, plan)
     findings = phases.findings()
-    return Compilation(None if findings else plan, findings)
+    return Compilation(None if errors_of(findings) else plan, findings)

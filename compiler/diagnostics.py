@@ -8,45 +8,18 @@ import difflib
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
-CODES: Final = MappingProxyType(
-    {
-        "bad-expression": "a selection or a weight is no expression over branches",
-        "bad-name": "a name has characters that names cannot have",
-        "bad-range": "a range is malformed",
-        "bad-template": "a template string is malformed, or cannot be filled",
-        "bad-value": "a value is outside of what is allowed",
-        "cycle": "definitions, parameters or tasks depend on each other in a circle",
-        "duplicate-key": "a key is written twice in one mapping",
-        "duplicate-name": "a name is defined twice",
-        "missing-key": "a key that has to be there is not",
-        "missing-parameter": "a parameter without default is not given",
-        "same-output": "two tasks or cells write to one place",
-        "syntax": "the text is not YAML, or uses YAML that the language leaves out",
-        "undeclared-reference": "a reference leads to nothing that is declared",
-        "unknown-class": "a classifier has no such class",
-        "unknown-classifier": "a classifier is not defined",
-        "unknown-dataset": "a dataset is not defined",
-        "unknown-key": "a key is not part of the language",
-        "unknown-parameter": "a parameter is not declared",
-        "unknown-task": "a task is not defined",
-        "unquoted-placeholder": "a {placeholder} without quotes is a mapping to YAML",
-        "unreadable-file": "a file cannot be read",
-        "unused-axis": "an axis of a task is never used",
-        "unused-parameter": "a parameter is declared and never used",
-        "unused-setting": "a setting has no effect",
-        "wrong-reference": "a reference leads to something of another kind",
-        "wrong-type": "a value has another type than its key takes",
-    }
-)
+from .codes import CODES, WARNINGS
 
 _WINDOW: Final = 100
+_BLUE: Final = "1;34"
+_STYLES: Final = (("error", "1;31"), ("warning", "1;33"))
 _TAB: Final = "    "
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 _INVISIBLE: Final = re.compile(
@@ -91,17 +64,31 @@ Note = tuple[str, Span | None]
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One error of the user: its code is in CODES, its message one line without a place."""
+    """One mistake of the user: its code is in CODES, its message one line without a place.
+
+    A warning is an error where one is `strict`.
+    """
 
     code: str
     message: str
     span: Span | None = None
     help: str | None = None
     notes: tuple[Note, ...] = ()
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise ValueError(f"no such diagnostic code: {self.code}")
+
+    @property
+    def severity(self) -> str:
+        """`error`, which stops, or `warning`."""
+        return "warning" if self.code in WARNINGS and not self.strict else "error"
+
+
+def errors_of(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics after which there is no plan."""
+    return [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
 
 
 def show_path(path: Path, cwd: Path) -> str:
@@ -168,6 +155,13 @@ def render_text(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
     return "\n".join(_render_one(diagnostic, color) for diagnostic in diagnostics)
 
 
+def summarize(diagnostics: Iterable[Diagnostic]) -> str:
+    """Return how many there are of each kind: `2 errors, 1 warning`."""
+    counts = Counter(diagnostic.severity for diagnostic in diagnostics)
+    words = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in sorted(counts.items())]
+    return ", ".join(words)
+
+
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     """Return diagnostics as a JSON list of objects."""
     objects = [_as_object(diagnostic) for diagnostic in diagnostics]
@@ -186,15 +180,16 @@ def _fold(word: str) -> str:
 def _render_one(diagnostic: Diagnostic, color: bool) -> str:
     span = diagnostic.span
     place = str(span) if span else "hcrc"
-    error = _paint(f"error[{diagnostic.code}]", "1;31", color)
-    lines = [f"{_escape(place)}: {error}: {_escape(diagnostic.message)}"]
+    style = dict(_STYLES)[diagnostic.severity]
+    kind = _paint(f"{diagnostic.severity}[{diagnostic.code}]", style, color)
+    lines = [f"{_escape(place)}: {kind}: {_escape(diagnostic.message)}"]
     gutter = len(str(span.line)) if span else 1
     if span:
-        lines += _excerpt(span, gutter, color)
+        lines += _excerpt(span, gutter, style, color)
     remarks = [("note", _note_text(note)) for note in diagnostic.notes]
     if diagnostic.help:
         remarks.append(("help", diagnostic.help))
-    mark = _paint("=", "1;34", color)
+    mark = _paint("=", _BLUE, color)
     lines += [f"{' ' * gutter} {mark} {kind}: {_escape(text)}" for kind, text in remarks]
     return "".join(f"{line}\n" for line in lines)
 
@@ -204,7 +199,7 @@ def _note_text(note: Note) -> str:
     return f"{message} ({span.file}:{span.line})" if span else message
 
 
-def _excerpt(span: Span, gutter: int, color: bool) -> list[str]:
+def _excerpt(span: Span, gutter: int, style: str, color: bool) -> list[str]:
     """Return the first line of a span with carets below, cut to a window around it."""
     lines = span.source.lines
     line = lines[span.line - 1] if span.line <= len(lines) else ""
@@ -217,9 +212,9 @@ def _excerpt(span: Span, gutter: int, color: bool) -> list[str]:
     )
     indent = (low > 0) + sum(width for _, width in cells[low:first])
     carets = max(1, sum(width for _, width in cells[first : min(last, high)]))
-    bar = _paint("|", "1;34", color)
-    number = _paint(f"{span.line:>{gutter}}", "1;34", color)
-    caret_line = f"{' ' * gutter} {bar} {' ' * indent}{_paint('^' * carets, '1;31', color)}"
+    bar = _paint("|", _BLUE, color)
+    number = _paint(f"{span.line:>{gutter}}", _BLUE, color)
+    caret_line = f"{' ' * gutter} {bar} {' ' * indent}{_paint('^' * carets, style, color)}"
     return [f"{' ' * gutter} {bar}", f"{number} {bar} {shown}".rstrip(), caret_line]
 
 
@@ -261,7 +256,7 @@ def _paint(text: str, style: str, color: bool) -> str:
 
 def _as_object(diagnostic: Diagnostic) -> dict[str, Any]:
     return {
-        "severity": "error",
+        "severity": diagnostic.severity,
         "code": diagnostic.code,
         "message": diagnostic.message,
         "place": _place_object(diagnostic.span),
@@ -294,7 +289,7 @@ def _github_command(diagnostic: Diagnostic) -> str:
         lines.append(f"help: {diagnostic.help}")
     properties = ",".join(f"{name}={_github_property(value)}" for name, value in fields)
     message = _github_data("\n".join(line.replace("\n", " ") for line in lines))
-    return f"::error {properties}::{message}\n"
+    return f"::{diagnostic.severity} {properties}::{message}\n"
 
 
 def _github_data(text: str) -> str:

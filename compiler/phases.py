@@ -7,7 +7,7 @@ wrong gathers as Diagnostics; those that only follow from another mistake are le
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from .cells import Given, Scope
 from .check import check_plan, check_task_settings
 from .defaults import task_kinds
 from .definitions import Definer, collect_definitions
-from .diagnostics import Diagnostic, sort_diagnostics
+from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import Expansion
 from .lower import Lowering
 from .nodes import Entry, Node, Scalar
@@ -41,7 +41,10 @@ MISSING: Final = frozenset(
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for: a file, and the values that go with it, as typed."""
+    """What the command line asks for: a file, and the values that go with it, as typed.
+
+    ``strict`` makes errors of warnings.
+    """
 
     path: Path
     templates: tuple[str, ...]
@@ -49,6 +52,7 @@ class Request:
     settings: tuple[tuple[str, str], ...]
     environment: Mapping[str, str]
     current: Path
+    strict: bool = False
 
 
 def check_encoding(request: Request) -> list[Diagnostic]:
@@ -87,7 +91,8 @@ class Phases:
         files = [document.source.name for document in self.sources.documents]
         # Two tasks with one definition find one mistake, and may know different names for help.
         once = {(item.code, item.message, item.span): item for item in reversed(found)}
-        return sort_diagnostics(reversed(once.values()), files)
+        ordered = sort_diagnostics(reversed(once.values()), files)
+        return [replace(item, strict=self.request.strict) for item in ordered]
 
     def is_incomplete(self) -> bool:
         """Whether a file or a whole section could not be read: what it declares is not known."""
@@ -192,7 +197,7 @@ class Phases:
     def check(self, root: MappingNode, workflow: Workflow, plan: Plan) -> None:
         """Check the parameters for use, and the tasks of a plan together."""
         self.diagnostics += self.unused(root)
-        if not self.diagnostics and not self.sources.diagnostics:
+        if not errors_of([*self.diagnostics, *self.sources.diagnostics]):
             self.diagnostics += check_plan(workflow, plan, self.outputs)
 
     def unused(self, root: MappingNode) -> list[Diagnostic]:
@@ -204,7 +209,7 @@ class Phases:
         found = [*self.sources.diagnostics, *self.diagnostics]
         if any(item.code in MISSING | UNREAD | PLACEHOLDERS for item in found):
             return []
-        if found:
+        if errors_of(found):
             documents = [document.root for document in self.sources.documents if document.root]
             used = used.union(*(names_in(document) for document in documents))
         return unused_parameters(root.get("parameters"), used)

@@ -48,6 +48,20 @@ def test_error(folder, enter, capsys):
     compare(folder / "output.txt", captured.err.replace(str(place), "$CASE"))
 
 
+@pytest.mark.parametrize("folder", folders("warnings"), ids=lambda folder: folder.name)
+def test_warning(folder, enter, capsys):
+    place = enter(folder)
+    assert main(["check", "workflow.yml", *words(folder)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("workflow.yml: no errors; ")
+    compare(folder / "output.txt", captured.err.replace(str(place), "$CASE"))
+    assert main(["check", "workflow.yml", "--strict", *words(folder)]) == 1
+    strict = capsys.readouterr()
+    assert strict.out == ""
+    assert "error[" in strict.err
+    assert "warning" not in strict.err
+
+
 @pytest.mark.parametrize("folder", folders("compile"), ids=lambda folder: folder.name)
 def test_compile(folder, enter, capsys):
     place = enter(folder)

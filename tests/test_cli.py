@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -115,7 +116,7 @@ def test_a_wrong_command_line_says_so_in_one_message(place, capsys, words, code,
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
-    assert captured.err.count("error") == 1
+    assert len(re.findall(r"error[\[:]", captured.err)) == 1
     assert found == code
     assert sorted(place.rglob("*")) == before
 
@@ -289,3 +290,16 @@ def test_a_workflow_of_the_package_is_found_by_its_name(place, capsys):
     (place / "demo").write_text("mine: 1\n")
     assert main(["check", "demo"]) == 1
     assert 'unknown key "mine"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("format", ["text", "json", "github"])
+def test_warnings_stop_nothing_and_stay_out_of_the_output(place, capsys, format):
+    workflow = place / "w.yml"
+    text = workflow.read_text().replace("parameters:", "parameters:\n  spare: {type: list}", 1)
+    workflow.write_text(text.replace("list", "list, default: []", 1))
+    assert main(["compile", "w.yml", "--format", format]) == 0
+    captured = capsys.readouterr()
+    assert Path(captured.out.strip()).is_dir()
+    assert "unused-parameter" in captured.err
+    assert main(["compile", "w.yml", "--strict"]) == 1
+    assert capsys.readouterr().out == ""

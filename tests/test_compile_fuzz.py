@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
+from hcrc.compiler.codes import CODES
 from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.conform import compile_check
-from hcrc.compiler.diagnostics import CODES, render_github, render_json, render_text
+from hcrc.compiler.diagnostics import errors_of, render_github, render_json, render_text
 from hcrc.compiler.plan import JobWriter, canonical, digest, result_part
 from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
 from hypothesis import HealthCheck, given, settings
@@ -50,7 +52,7 @@ def compile_text(text, folder):
 def check(compilation):
     """Either a plan or diagnostics, each of which can be shown."""
     found = compilation.diagnostics
-    assert (compilation.plan is None) == bool(found)
+    assert (compilation.plan is None) == bool(errors_of(found))
     for diagnostic in found:
         assert diagnostic.code in CODES
         assert diagnostic.message
@@ -58,9 +60,9 @@ def check(compilation):
             if span is not None:
                 assert (1, 1) <= (span.line, span.column) <= (span.end_line, span.end_column)
                 assert span.end_line <= len(span.source.lines)
-    assert len(render_text(found).split("error[")) > len(found)
+    assert len(re.split(r"(?:error|warning)\[", render_text(found))) > len(found)
     assert len(json.loads(render_json(found))) == len(found)
-    assert render_github(found).count("::error ") >= len(found)
+    assert render_github(found).count("::") >= 2 * len(found)
 
 
 def mutate(text, randomness):

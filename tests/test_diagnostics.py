@@ -1,6 +1,7 @@
 """Rendering, sorting and suggestions, as whole texts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hcrc.compiler.diagnostics import (
     Diagnostic,
     Source,
     Span,
+    errors_of,
     nearest,
     render_github,
     render_json,
@@ -16,6 +18,7 @@ from hcrc.compiler.diagnostics import (
     show_path,
     sort_diagnostics,
     suggest,
+    summarize,
 )
 
 
@@ -212,3 +215,26 @@ def test_paths_are_shown_relative_below_the_current_folder() -> None:
     assert show_path(Path("/a/b/c.yml"), Path("/a")) == "b/c.yml"
     assert show_path(Path("b/c.yml"), Path("/a")) == "b/c.yml"
     assert show_path(Path("/x/c.yml"), Path("/a")) == "/x/c.yml"
+
+
+UNUSED = Diagnostic("unused-parameter", "u", span_of("a", "a"))
+
+
+def test_a_warning_says_so_in_every_format() -> None:
+    assert render_text([UNUSED]).startswith("w.yml:1:1: warning[unused-parameter]: u\n")
+    assert render_text([UNUSED], color=True).count("\x1b[1;33m") == 2
+    assert json.loads(render_json([UNUSED]))[0]["severity"] == "warning"
+    assert render_github([UNUSED]).startswith("::warning file=w.yml,")
+
+
+def test_a_strict_warning_is_an_error() -> None:
+    strict = replace(UNUSED, strict=True)
+    assert (UNUSED.severity, strict.severity) == ("warning", "error")
+    assert errors_of([UNUSED, strict]) == [strict]
+    assert render_github([strict]).startswith("::error ")
+
+
+def test_summary_counts_errors_and_warnings() -> None:
+    wrong = Diagnostic("cycle", "c")
+    assert summarize([wrong]) == "1 error"
+    assert summarize([UNUSED, wrong, wrong]) == "2 errors, 1 warning"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 from hcrc.compiler import parse as parse_module
-from hcrc.compiler.diagnostics import CODES, Source, render_text
+from hcrc.compiler.codes import CODES
+from hcrc.compiler.diagnostics import Source, render_text
 from hcrc.compiler.parse import (
     Mapping,
     Node,

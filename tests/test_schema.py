@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hcrc.compiler.diagnostics import CODES, render_text, sort_diagnostics
+from hcrc.compiler.codes import CODES
+from hcrc.compiler.diagnostics import render_text, sort_diagnostics
 from hcrc.compiler.parse import Node, parse
 from hcrc.compiler.schema import load_schemas, validate, without_placeholders
 from hcrc.compiler.template import Binding, substitute

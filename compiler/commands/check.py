@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from . import USER_ERROR
-from .inputs import add_inputs, compile_inputs, print_diagnostics, read_inputs
+from .inputs import add_inputs, compile_inputs, read_inputs
 
 EXAMPLE: Final = "hcrc check workflows/demo.yml"
 
@@ -19,15 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check every file."""
     inputs = read_inputs(options)
-    compilations = compile_inputs(inputs, options)
+    compilations = compile_inputs(inputs, options, alone=True)
     if compilations is None:
         return USER_ERROR
-    if options.format != "text":
-        print_diagnostics([], options.format)
-        return 0
     for item, compilation in zip(inputs, compilations, strict=True):
         plan = compilation.plan
-        if plan is not None:
+        if plan is not None and options.format == "text":
             cells = sum(task.cells for task in plan.tasks)
             print(f"{item.path}: no errors; {cells} cells in {len(plan.jobs)} jobs")
     return 0

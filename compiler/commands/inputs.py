@@ -63,8 +63,9 @@ def add_inputs(parser: argparse.ArgumentParser, *, bundle: bool = False) -> None
         "--format",
         choices=("text", "json", "github"),
         default="text",
-        help="how errors are printed",
+        help="how errors and warnings are printed",
     )
+    parser.add_argument("--strict", action="store_true", help="warnings are errors")
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -99,18 +100,25 @@ def make_request(item: Input, options: argparse.Namespace) -> Request:
         settings=tuple((name, text) for name, text in options.setting),
         environment=dict(os.environ),
         current=Path.cwd(),
+        strict=options.strict,
     )
 
 
-def compile_inputs(inputs: list[Input], options: argparse.Namespace) -> list[Compilation] | None:
-    """Compile all files and print what is wrong with them; None if anything is."""
+def compile_inputs(
+    inputs: list[Input], options: argparse.Namespace, *, alone: bool = False
+) -> list[Compilation] | None:
+    """Compile all files and print what is wrong with them; None if any has an error.
+
+    What goes on after warnings has its own output, which they stay out of.
+    """
     from ..compile import compile_workflow
 
     found = [compile_workflow(make_request(item, options)) for item in inputs]
     diagnostics = [each for item in found for each in item.diagnostics]
-    if diagnostics:
-        print_diagnostics(diagnostics, options.format)
-    return None if any(item.plan is None for item in found) else found
+    stopped = any(item.plan is None for item in found)
+    if diagnostics or (alone and options.format != "text"):
+        print_diagnostics(diagnostics, options.format, alone=alone or stopped)
+    return None if stopped else found
 
 
 def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | None:
@@ -126,14 +134,16 @@ def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | Non
     return [item.path if is_bundle(item.path) else next(written) for item in inputs]
 
 
-def print_diagnostics(diagnostics: list[Diagnostic], format: str) -> None:
-    """Print diagnostics: text to stderr, other formats to stdout."""
-    from ..diagnostics import render_github, render_json, render_text
+def print_diagnostics(diagnostics: list[Diagnostic], format: str, *, alone: bool) -> None:
+    """Print diagnostics: text to stderr, other formats to stdout where they are all there is."""
+    from ..diagnostics import render_github, render_json, render_text, summarize
 
+    stream = sys.stdout if alone else sys.stderr
     if format == "json":
-        print(render_json(diagnostics), end="")
+        print(render_json(diagnostics), end="", file=stream)
     elif format == "github":
-        print(render_github(diagnostics), end="")
+        print(render_github(diagnostics), end="", file=stream)
     else:
         color = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        print(render_text(diagnostics, color), end="", file=sys.stderr)
+        text = f"{render_text(diagnostics, color)}\n{summarize(diagnostics)}\n"
+        print(text, end="", file=sys.stderr)
