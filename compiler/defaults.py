@@ -76,11 +76,12 @@ def _take_texts(node: Node, schema: Json, file: str) -> Node:
         case Mapping():
             known, rest = schema.get("properties", {}), schema.get("additionalProperties")
             rest = rest if isinstance(rest, dict) else {}
+            texts = {
+                key: _take_texts(entry.value, known.get(key, rest), file)
+                for key, entry in node.items()
+            }
             return node.replace(
-                {
-                    key: Entry(entry.key, _take_texts(entry.value, known.get(key, rest), file))
-                    for key, entry in node.items()
-                }
+                {key: Entry(entry.key, texts[key], entry.replaced) for key, entry in node.items()}
             )
     return node
 

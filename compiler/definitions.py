@@ -66,11 +66,13 @@ def merge_nodes(base: Node, over: Node) -> Node:
             entries.pop(key, None)
             removed.append((key, entry.key.span))
         elif key in entries:
-            entries[key] = Entry(entry.key, merge_nodes(entries[key].value, entry.value))
+            before = entries[key]
+            merged = merge_nodes(before.value, entry.value)
+            entries[key] = Entry(entry.key, merged, before if merged is entry.value else None)
         else:
             entries[key] = entry
-    merged = base.replace(entries)
-    return replace(merged, removed=(*base.removed, *removed)) if removed else merged
+    whole = base.replace(entries)
+    return replace(whole, removed=(*base.removed, *removed)) if removed else whole
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ class Use:
     name: str
     node: MappingNode
     span: Span
+
+
+@dataclass(frozen=True)
+class BoundDataset:
+    """A use of a dataset with its templates filled: its samples one a year, and the rest of it."""
+
+    use: Use
+    head: MappingNode
+    samples: tuple[tuple[str, Node], ...]
 
 
 class Definer:
@@ -114,8 +125,8 @@ class Definer:
 
     def classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Json:
         """The classifier spec of a use; None after diagnostics."""
-        node = self._bind(use.node, bindings, CLASSIFIER)
-        if node is None or self._invalid(node, CLASSIFIER):
+        node = self.bind_classifier(use, bindings)
+        if node is None:
             return None
         before = len(self.diagnostics)
         self.diagnostics += check_classifier(node)
@@ -127,13 +138,19 @@ class Definer:
         """The dataset specs of uses; None after diagnostics. No event is read twice."""
         before = len(self.diagnostics)
         reads: list[Read] = []
-        specs = [self._dataset(use, bindings, reads) for use in uses]
+        bound = [self.bind_dataset(use, bindings) for use in uses]
+        specs = [self._spec(dataset, reads) for dataset in bound if dataset is not None]
         if len(self.diagnostics) == before:
             self.diagnostics += check_reads(reads)
         return specs if len(self.diagnostics) == before else None
 
-    def _dataset(self, use: Use, bindings: Mapping[str, Binding], reads: list[Read]) -> Json:
-        """The spec of a dataset, its samples one a year; None after diagnostics."""
+    def bind_classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Node | None:
+        """The classifier of a use with its templates filled; None after diagnostics."""
+        node = self._bind(use.node, bindings, CLASSIFIER)
+        return None if node is None or self._invalid(node, CLASSIFIER) else node
+
+    def bind_dataset(self, use: Use, bindings: Mapping[str, Binding]) -> BoundDataset | None:
+        """The dataset of a use with its templates filled; None after diagnostics."""
         entry = use.node.entries.get("samples")
         head = self._bind(without(use.node, "samples"), bindings, DATASET)
         items = entry.value.items if entry and isinstance(entry.value, Sequence) else ()
@@ -149,7 +166,7 @@ class Definer:
             whole = head.replace({**head.entries, "samples": entry})
         if self._invalid(whole, DATASET):
             return None
-        return self._spec(use, head, [year for years in complete for year in years], reads)
+        return BoundDataset(use, head, tuple(year for years in complete for year in years))
 
     def _bind(self, node: Node, bindings: Mapping[str, Binding], schema: str) -> Node | None:
         """The node with its templates filled; None after diagnostics."""
@@ -186,14 +203,14 @@ class Definer:
             found.append((item.text, whole))
         return found
 
-    def _spec(
-        self, use: Use, head: MappingNode, samples: list[tuple[str, Node]], reads: list[Read]
-    ) -> Json:
+    def _spec(self, dataset: BoundDataset, reads: list[Read]) -> Json:
+        """The spec of a dataset; what it reads is added to ``reads``."""
+        use, head = dataset.use, dataset.head
         plain = fill_defaults(to_plain(head), DATASET)
         self.diagnostics += check_expressions(head)
         base, tree = self._base(head), plain["tree"]
         specs = []
-        for year, node in samples:
+        for year, node in dataset.samples:
             self.diagnostics += check_expressions(node)
             spec = {key: plain[key] for key in PER_SAMPLE} | to_plain(node) | {"year": year}
             files = self._files(node, base)

@@ -36,10 +36,11 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One `key: value` of a mapping."""
+    """One `key: value` of a mapping, and the entry that it replaced in a merge, as written."""
 
     key: Scalar
     value: "Node"
+    replaced: "Entry | None" = None
 
 
 @dataclass(frozen=True, slots=True)

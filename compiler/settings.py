@@ -42,15 +42,21 @@ def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], lis
     return nodes, diagnostics
 
 
-def effective_settings(
-    layers: Iterable[Node | None], bindings: Mapping[str, Binding]
-) -> tuple[Json, list[Diagnostic], set[str]]:
-    """All settings with their values, later layers over earlier; and the parameters used."""
+def merge_settings(layers: Iterable[Node | None]) -> MappingNode | None:
+    """The settings that are written, later layers over earlier; None if there are none."""
     merged: MappingNode | None = None
     for layer in layers:
         if isinstance(layer, MappingNode):
             joined = merge_nodes(merged, layer) if merged else layer
             merged = joined if isinstance(joined, MappingNode) else merged
+    return merged
+
+
+def effective_settings(
+    layers: Iterable[Node | None], bindings: Mapping[str, Binding]
+) -> tuple[Json, list[Diagnostic], set[str]]:
+    """All settings with their values, later layers over earlier; and the parameters used."""
+    merged = merge_settings(layers)
     empty: dict[str, Json] = {name: {} for name in load_schemas()[SCHEMA]["properties"]}
     if merged is None:
         return fill_defaults(empty, SCHEMA), [], set()

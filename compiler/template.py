@@ -164,7 +164,8 @@ class _Filler:
         values = {key: self.node(entry.value) for key, entry in node.items()}
         if all(values[key] is entry.value for key, entry in node.items()):
             return node
-        return node.replace({key: Entry(entry.key, values[key]) for key, entry in node.items()})
+        filled = {key: Entry(entry.key, values[key], entry.replaced) for key, entry in node.items()}
+        return node.replace(filled)
 
     def scalar(self, node: Scalar) -> Node:
         """Return a string filled; other scalars stay."""
