@@ -1,7 +1,8 @@
 """Write a Plan as a bundle: a folder that runs by itself and is never changed afterwards.
 
-``plan.json``, ``jobs.jsonl`` with its index ``jobs.idx``, ``hcrc.pyz`` (the runtime as a zipapp)
-and what the backends emit. The same plan gives the same bytes; the folder appears whole.
+``plan.json``, ``jobs.jsonl`` with its index ``jobs.idx``, ``sources.json`` (what was compiled),
+``hcrc.pyz`` (the runtime as a zipapp) and what the backends emit. The same input gives the same
+bytes; the folder appears whole.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from .archive import SOURCES, dump_sources, hash_sources
 from .plan import JobWriter, Json, Plan, canonical
 
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -34,8 +36,11 @@ if __name__ == "__main__":
 """
 
 
-def pack(plan: Plan, emitted: Mapping[str, bytes]) -> tuple[str, dict[str, bytes]]:
-    """The plan's hash, and the files of its bundle by name."""
+def pack(plan: Plan, emitted: Mapping[str, bytes], sources: Json) -> tuple[str, dict[str, bytes]]:
+    """The plan's hash, and the files of its bundle by name.
+
+    ``sources`` is what the plan was made from: the hash covers it, but for where it lay.
+    """
     jobs, index = job_lines(plan)
     files = {
         "jobs.jsonl": jobs,
@@ -43,10 +48,11 @@ def pack(plan: Plan, emitted: Mapping[str, bytes]) -> tuple[str, dict[str, bytes
         "hcrc.pyz": build_zipapp(),
         **emitted,
     }
-    table = plan_table(plan, files)
+    table = {**plan_table(plan, files), "sources": hash_sources(sources)}
     plan_hash = hashlib.sha256(canonical(table).encode()).hexdigest()[:PLAN_HASH_LENGTH]
     text = json.dumps({**table, "hash": plan_hash}, indent=1, ensure_ascii=False)
-    return plan_hash, {**files, "plan.json": text.encode() + b"\n"}
+    plan_json = text.encode() + b"\n"
+    return plan_hash, {**files, SOURCES: dump_sources(sources), "plan.json": plan_json}
 
 
 def plan_table(plan: Plan, files: Mapping[str, bytes]) -> dict[str, Json]:

@@ -11,27 +11,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .archive import record_sources
 from .backends import shell
 from .bundle import pack, write_bundle
 from .diagnostics import Diagnostic, errors_of
+from .files import Disk
 from .phases import Phases, Request, check_encoding
-from .plan import Plan
+from .plan import Json, Plan
 
 __all__ = ["Compilation", "Request", "compile_workflow"]
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """A plan, or the reasons why there is none; beside a plan, warnings."""
+    """A plan, or the reasons why there is none; beside a plan, warnings.
+
+    ``sources`` is what the plan was made from.
+    """
 
     plan: Plan | None
     diagnostics: list[Diagnostic]
+    sources: Json = None
 
     def write(self, output: Path) -> Path:
         """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
         if self.plan is None:
             raise ValueError("there is no plan to write")
-        plan_hash, files = pack(self.plan, shell.emit(self.plan))
+        plan_hash, files = pack(self.plan, shell.emit(self.plan), self.sources)
         folder = output / self.plan.name / plan_hash
         write_bundle(folder, files)
         return folder
@@ -42,7 +48,8 @@ def compile_workflow(request: Request) -> Compilation:
     undecoded = check_encoding(request)
     if undecoded:
         return Compilation(None, undecoded)
-    phases = Phases(request)
+    disk = Disk()
+    phases = Phases(request, disk)
     root = phases.parse()
     if root is None:
         return Compilation(None, phases.findings())
@@ -53,4 +60,6 @@ def compile_workflow(request: Request) -> Compilation:
     plan = phases.expand(root, workflow)
     phases.check(root, workflow, plan)
     findings = phases.findings()
-    return Compilation(None if errors_of(findings) else plan, findings)
+    if errors_of(findings):
+        return Compilation(None, findings)
+    return Compilation(plan, findings, record_sources(request, phases.environment, disk))

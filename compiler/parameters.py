@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .diagnostics import Diagnostic, Note, Source, Span, show, show_path, suggest
+from .files import Files
 from .parse import (
     Entry,
     Mapping,
@@ -65,7 +66,7 @@ def parse_param(text: str) -> tuple[Mapping | None, list[Diagnostic]]:
     return Mapping({}, whole).replace({name: entry}), []
 
 
-def parse_template(text: str, cwd: Path) -> tuple[Mapping | None, list[Diagnostic]]:
+def parse_template(text: str, cwd: Path, files: Files) -> tuple[Mapping | None, list[Diagnostic]]:
     """Parse what `--template` takes: the text of a mapping, or the path of a file with one."""
     help = "write {key: value}, or the path of a YAML file with such a mapping"
     if not text.strip():
@@ -74,7 +75,7 @@ def parse_template(text: str, cwd: Path) -> tuple[Mapping | None, list[Diagnosti
         document, diagnostics = parse(text, TEMPLATE)
     else:
         path = cwd / text
-        document, diagnostics = read_document(path, show_path(path, cwd))
+        document, diagnostics = read_document(path, show_path(path, cwd), files)
     root = document.root
     if root is None or isinstance(root, Mapping):
         return root, diagnostics

@@ -17,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from .diagnostics import Diagnostic, Source, Span, show
+from .files import Files
 from .nodes import (
     Entry,
     Mapping,
@@ -51,7 +52,6 @@ __all__ = [
 MAX_DEPTH: Final = 64
 MAX_ALIASED: Final = 100_000
 _MAX_DIGITS: Final = 1000
-_MAX_BYTES: Final = 64 * 1024 * 1024
 _FORBIDDEN: Final = re.compile(
     r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -93,19 +93,16 @@ def parse(text: str, name: str) -> tuple[Document, list[Diagnostic]]:
     return _compose(source, getattr(yaml, "CLoader", yaml.SafeLoader))
 
 
-def read_document(path: Path, name: str) -> tuple[Document, list[Diagnostic]]:
+def read_document(path: Path, name: str, files: Files) -> tuple[Document, list[Diagnostic]]:
     """Read and parse a file that users know as `name`."""
     problem = ""
     data = b""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+        data = files.read(path)
     except IsADirectoryError:
         problem = "it is a folder"
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
-    if len(data) > _MAX_BYTES:
-        problem = f"it is larger than {_MAX_BYTES // 1024**2} MiB"
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

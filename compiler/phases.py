@@ -17,6 +17,7 @@ from .defaults import task_kinds
 from .definitions import Definer, collect_definitions
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import Expansion
+from .files import Files, UsedEnvironment
 from .lower import Lowering
 from .nodes import Entry, Node, Scalar
 from .nodes import Mapping as MappingNode
@@ -76,9 +77,11 @@ def check_encoding(request: Request) -> list[Diagnostic]:
 class Phases:
     """One run of the compiler: the request, the files read, and the diagnostics so far."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, files: Files) -> None:
         self.request = request
-        self.sources = Sources(request.current)
+        self.files = files
+        self.environment = UsedEnvironment(request.environment)
+        self.sources = Sources(request.current, files)
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
         self.outputs: dict[str, Node | None] = {}
@@ -132,14 +135,13 @@ class Phases:
     def bind(self, root: MappingNode) -> dict[str, Binding]:
         """Give every declared parameter its value."""
         layers = []
-        parsed = [parse_template(text, self.request.current) for text in self.request.templates]
+        current = self.request.current
+        parsed = [parse_template(text, current, self.files) for text in self.request.templates]
         parsed += [parse_param(text) for text in self.request.parameters]
         for layer, problems in parsed:
             self.diagnostics += problems
             layers += [layer] if layer is not None else []
-        bindings, problems = bind(
-            root.get("parameters"), layers, self.request.environment, self.request.current
-        )
+        bindings, problems = bind(root.get("parameters"), layers, self.environment, current)
         self.diagnostics += problems
         return bindings
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 from .diagnostics import Diagnostic, Span, show_path, suggest
+from .files import Files
 from .folders import expand_home
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, read_document
@@ -26,8 +27,9 @@ SELECT: Final = "@@"
 class Sources:
     """Documents by path, each read once; ``diagnostics`` says what was wrong with them."""
 
-    def __init__(self, current: Path) -> None:
+    def __init__(self, current: Path, files: Files) -> None:
         self.current = current
+        self.files = files
         self.documents: list[Document] = []
         self.diagnostics: list[Diagnostic] = []
         self._folders: dict[str, Path] = {}
@@ -41,7 +43,7 @@ class Sources:
         if name in self._folders:
             return None
         self._folders[name] = path.parent
-        document, diagnostics = read_document(path, name)
+        document, diagnostics = read_document(path, name, self.files)
         self.diagnostics += diagnostics
         self.documents.append(document)
         if document.root is None:
@@ -64,7 +66,7 @@ class Sources:
         packaged = Path(str(resources.files("hcrc.workflows")))
         for base in (folder, packaged):
             path = Path(os.path.normpath(base / expand_home(node.text)))
-            if _is_file(path):
+            if self.files.is_file(path):
                 self._check_circle(node, self.display(path))
                 self.read(path)
                 return
@@ -114,7 +116,7 @@ class Sources:
     def _load(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
         name = self.display(path)
         try:
-            text = path.read_text("utf-8")
+            text = self.files.read(path).decode("utf-8")
             value = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
             if isinstance(value, dict):
                 return value
@@ -131,13 +133,6 @@ class Sources:
             message = f"{name}: {str(error).splitlines()[0]}"
         self.diagnostics.append(Diagnostic("unreadable-file", message, node.span, notes=node.notes))
         return None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _named(value: Any) -> dict[str, Any]:

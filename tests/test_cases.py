@@ -72,5 +72,6 @@ def test_compile(folder, enter, capsys):
     compare(folder / "jobs.jsonl", (bundle / "jobs.jsonl").read_text().replace(str(place), "$CASE"))
     plan = json.loads((bundle / "plan.json").read_text().replace(str(place), "$CASE"))
     assert bundle.name == plan.pop("hash")
+    assert plan.pop("sources")
     assert sorted(plan.pop("files")) == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "run.sh"]
     compare(folder / "plan.json", json.dumps(plan, indent=1) + "\n")

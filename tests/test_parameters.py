@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hcrc.compiler.diagnostics import Diagnostic, render_text
+from hcrc.compiler.files import Disk
 from hcrc.compiler.parameters import (
     Binding,
     bind,
@@ -25,7 +26,7 @@ def declare(text: str) -> Node:
 
 
 def template(text: str) -> Mapping:
-    node, diagnostics = parse_template(text, CWD)
+    node, diagnostics = parse_template(text, CWD, Disk())
     assert diagnostics == []
     assert node is not None
     return node
@@ -300,18 +301,18 @@ def test_param_without_a_key(text: str) -> None:
 def test_a_template_is_a_mapping_or_a_file(tmp_path: Path) -> None:
     (tmp_path / "t.yml").write_text("tag: x\n")
     (tmp_path / "list.yml").write_text("[x]\n")
-    node, diagnostics = parse_template("t.yml", tmp_path)
+    node, diagnostics = parse_template("t.yml", tmp_path, Disk())
     assert node is not None
     assert (to_plain(node), diagnostics, node.span.file) == ({"tag": "x"}, [], "t.yml")
     assert to_plain(template("tag: x")) == {"tag": "x"}
     assert to_plain(template(" {}")) == {}
-    node, (found,) = parse_template("list.yml", tmp_path)
+    node, (found,) = parse_template("list.yml", tmp_path, Disk())
     assert node is None
     assert (found.code, found.message) == ("wrong-type", "a template is a mapping")
-    node, (found,) = parse_template("none.yml", tmp_path)
+    node, (found,) = parse_template("none.yml", tmp_path, Disk())
     assert node is None
     assert found.message == 'cannot read "none.yml": No such file or directory'
-    node, (found,) = parse_template("{a: ", tmp_path)
+    node, (found,) = parse_template("{a: ", tmp_path, Disk())
     assert node is None
     assert str(found.span) == "--template:1:5"
 

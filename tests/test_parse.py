@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hcrc.compiler import files as files_module
 from hcrc.compiler import parse as parse_module
 from hcrc.compiler.codes import CODES
 from hcrc.compiler.diagnostics import Source, render_text
+from hcrc.compiler.files import Disk
 from hcrc.compiler.parse import (
     Mapping,
     Node,
@@ -355,7 +357,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         problems.append((closed, "Permission denied"))
     for path, problem in problems:
-        document, (found,) = read_document(path, "shown.yml")
+        document, (found,) = read_document(path, "shown.yml", Disk())
         assert document.root is None
         assert (found.code, found.span) == ("unreadable-file", None)
         assert found.message == f'cannot read "shown.yml": {problem}'
@@ -364,15 +366,15 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "w.yml"
     path.write_text("a: 1")
-    monkeypatch.setattr(parse_module, "_MAX_BYTES", 3)
-    _, (found,) = read_document(path, "w.yml")
+    monkeypatch.setattr(files_module, "MAX_BYTES", 3)
+    _, (found,) = read_document(path, "w.yml", Disk())
     assert found.message == 'cannot read "w.yml": it is larger than 0 MiB'
 
 
 def test_a_file_is_parsed_under_its_shown_name(tmp_path: Path) -> None:
     path = tmp_path / "w.yml"
     path.write_bytes(b"\xef\xbb\xbfa: 1")
-    document, diagnostics = read_document(path, "shown.yml")
+    document, diagnostics = read_document(path, "shown.yml", Disk())
     assert diagnostics == []
     assert document.root is not None
     assert to_plain(document.root) == {"a": 1}

@@ -153,7 +153,7 @@ def test_compiling_twice_gives_the_same_bytes(compile_jobs, tmp_path, capsys):
     first, second = (next((tmp_path / name / "plan").iterdir()) for name in ("hcrc-out", "again"))
     assert first.name == second.name
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "plan.json", "run.sh"]
+    assert names == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "plan.json", "run.sh", "sources.json"]
     assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
 
 

@@ -1,0 +1,99 @@
+"""Where the texts of a compilation come from: paths in, bytes out.
+
+The disk remembers what was read of it, so that a bundle can carry it; a record gives it again,
+after the files changed or on another machine.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+class Files(Protocol):
+    """What compiling needs of a disk."""
+
+    def read(self, path: Path) -> bytes:
+        """All of a file; raises :class:`OSError`, :class:`ValueError` for no path at all."""
+
+    def is_file(self, path: Path) -> bool:
+        """Whether there is a file to read."""
+
+
+class Disk:
+    """The files of this machine; ``read_files`` holds what was read, by path, in that order."""
+
+    def __init__(self) -> None:
+        self.read_files: dict[str, bytes] = {}
+
+    def read(self, path: Path) -> bytes:
+        """All of a file; one of more than 64 MiB is an :class:`OSError`."""
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            limit = f"it is larger than {MAX_BYTES // 1024**2} MiB"
+            raise OSError(errno.EFBIG, limit, str(path))
+        self.read_files[str(path)] = data
+        return data
+
+    def is_file(self, path: Path) -> bool:
+        """Whether there is a file to read."""
+        try:
+            return path.is_file()
+        except OSError:
+            return False
+
+
+class RecordedFiles:
+    """Files that were read at another time: texts by path.
+
+    ``moved`` are pairs of folders, as they are called here and as they were called there.
+    """
+
+    def __init__(self, texts: Mapping[str, str], moved: Sequence[tuple[str, str]]) -> None:
+        self._texts = texts
+        self._moved = moved
+
+    def read(self, path: Path) -> bytes:
+        """All of a file; raises :class:`OSError` for one that was not read."""
+        name = self._find(path)
+        if name is None:
+            raise FileNotFoundError(errno.ENOENT, "it is not part of the record", str(path))
+        return self._texts[name].encode()
+
+    def is_file(self, path: Path) -> bool:
+        """Whether the file was read."""
+        return self._find(path) is not None
+
+    def _find(self, path: Path) -> str | None:
+        names = [str(path)]
+        for here, there in self._moved:
+            if path.is_relative_to(here):
+                names.append(str(Path(there, path.relative_to(here))))
+        return next((name for name in names if name in self._texts), None)
+
+
+class UsedEnvironment(Mapping[str, str]):
+    """Environment variables; ``used`` holds those that were asked for, and nothing else."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.used: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        value = self._variables[name]
+        self.used[name] = value
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
