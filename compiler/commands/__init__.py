@@ -21,6 +21,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
+        "init": Command("init", "write a commented workflow to start from"),
         "check": Command("check", "say everything that is wrong with a workflow, write nothing"),
         "expand": Command("expand", "show every job of a workflow, write nothing"),
         "compile": Command("compile", "write a bundle: a folder that runs by itself"),
