@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .archive import record_sources
-from .backends import shell
-from .bundle import pack, write_bundle
 from .diagnostics import Diagnostic, errors_of
 from .files import Disk
 from .phases import Phases, Request, check_encoding
@@ -35,6 +33,9 @@ class Compilation:
 
     def write(self, output: Path) -> Path:
         """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
+        from .backends import shell
+        from .bundle import pack, write_bundle
+
         if self.plan is None:
             raise ValueError("there is no plan to write")
         plan_hash, files = pack(self.plan, shell.emit(self.plan), self.sources)

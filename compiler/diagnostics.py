@@ -4,7 +4,6 @@ Phases return lists of Diagnostic; `sort_diagnostics` brings them into file orde
 `render_json` and `render_github` turn them into what a person, a program or GitHub reads.
 """
 
-import difflib
 import json
 import re
 import unicodedata
@@ -22,7 +21,8 @@ _BLUE: Final = "1;34"
 _STYLES: Final = (("error", "1;31"), ("warning", "1;33"))
 _TAB: Final = "    "
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
-_INVISIBLE: Final = re.compile(
+# Compiled late: most texts can be printed, and a set of Unicode takes long.
+_INVISIBLE: Final = (
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
 )
 
@@ -114,6 +114,8 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     key = _fold(word)
     if key in folded:
         return folded[key]
+    import difflib
+
     cutoff = 0.8 if len(key) <= 2 else 0.6
     close = difflib.get_close_matches(key, folded, n=1, cutoff=cutoff)
     return folded[close[0]] if close else None
@@ -238,7 +240,7 @@ def _cell(character: str) -> tuple[str, int]:
     """Return how a character is shown, and how many columns of a terminal it takes."""
     if character == "\t":
         return _TAB, len(_TAB)
-    if _INVISIBLE.match(character):
+    if not character.isprintable() and re.match(_INVISIBLE, character):
         return "\N{REPLACEMENT CHARACTER}", 1
     if unicodedata.category(character) in ("Mn", "Me"):
         return character, 0
@@ -247,7 +249,9 @@ def _cell(character: str) -> tuple[str, int]:
 
 def _escape(text: str) -> str:
     """Return text without characters that would break a line, move a cursor or not print at all."""
-    return _INVISIBLE.sub(lambda match: ascii(match.group())[1:-1], text)
+    if text.isprintable():
+        return text
+    return re.sub(_INVISIBLE, lambda match: ascii(match.group())[1:-1], text)
 
 
 def _paint(text: str, style: str, color: bool) -> str:

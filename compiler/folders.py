@@ -13,7 +13,7 @@ from .plan import AxisValue
 
 SAFE: Final = "-_.,=+@ "
 MAX_NAME: Final = 255
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 
 def axis_text(value: AxisValue) -> str:
@@ -50,7 +50,7 @@ def refuse_folder(text: str) -> str | None:
         return "is empty"
     if "://" in text:
         return "is a URL: results are written to local folders only"
-    if CONTROL.search(text):
+    if not text.isprintable() and re.search(CONTROL, text):
         return "holds a line break or another control character"
     if str(expand_home(text)).startswith("~"):
         return f"names an unknown user: {text.split('/')[0]}"

@@ -52,10 +52,11 @@ __all__ = [
 MAX_DEPTH: Final = 64
 MAX_ALIASED: Final = 100_000
 _MAX_DIGITS: Final = 1000
-_FORBIDDEN: Final = re.compile(
+# Compiled late: sets of Unicode take long, and a text that can be printed needs none of them.
+_FORBIDDEN: Final = (
     r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-_UNUSABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNUSABLE: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s*|#.*|\s+)+")
 _BREAK: Final = re.compile(r"\r\n|\r|\n")
 _CONSTANTS: Final = MappingProxyType(
@@ -87,7 +88,7 @@ class Document:
 def parse(text: str, name: str) -> tuple[Document, list[Diagnostic]]:
     """Parse YAML text that users know as `name`."""
     source = Source(name, text.removeprefix("\ufeff"))
-    forbidden = _FORBIDDEN.search(source.text)
+    forbidden = _search(_FORBIDDEN, source.text)
     if forbidden:
         return Document(None, source), [_forbidden_character(source, forbidden.start())]
     return _compose(source, getattr(yaml, "CLoader", yaml.SafeLoader))
@@ -127,6 +128,13 @@ def resolve(text: str) -> Value:
                 raise ValueError(f"a number of {len(text)} characters")
             return convert(text)
     return text
+
+
+def _search(pattern: str, text: str) -> re.Match[str] | None:
+    """Return the first character of a set of those that cannot be printed."""
+    if text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
+        return None
+    return re.search(pattern, text)
 
 
 class _RefusedError(ValueError):
@@ -259,7 +267,7 @@ class _Composer:
                 self.source, *self.last, *self.last
             )  # libyaml and PyYAML place it otherwise
         self.last = (span.end_line, span.end_column)
-        unusable = _UNUSABLE.search(text)
+        unusable = _search(_UNUSABLE, text)
         if unusable:
             message = f"no value can hold the character U+{ord(unusable.group()):04X}"
             self.diagnostics.append(Diagnostic("syntax", message, span))

@@ -8,12 +8,12 @@ import functools
 import json
 from collections import abc
 from collections.abc import Iterator
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from .conform import Check, compile_check, out_of_order
 from .diagnostics import Diagnostic
 from .nodes import Entry, Mapping, Node, Scalar, to_plain
+from .shipped import read_schema, schema_names
 from .violation import (
     ALTERNATIVE,
     PLACEHOLDER,
@@ -56,24 +56,36 @@ def validate(
 @functools.cache
 def shipped_check(schema: str, bound: bool) -> Check:
     """Return a fast test of plain values: what passes it breaks nothing in the package's schema."""
-    return compile_check(schema, _prepared(bound))
+    return compile_check(schema, load_schemas(bound))
+
+
+class Schemas(abc.Mapping[str, Json]):
+    """The schemas of the package by file name, each read when it is asked for.
+
+    With `bound` they accept no placeholders. They are shared: do not change them.
+    """
+
+    def __init__(self, *, bound: bool) -> None:
+        self.bound = bound
+        self._read: dict[str, Json] = {}
+
+    def __getitem__(self, name: str) -> Json:
+        if name not in self._read:
+            plain = load_schemas()[name] if self.bound else json.loads(read_schema(name))
+            self._read[name] = without_placeholders(plain) if self.bound else plain
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(schema_names())
+
+    def __len__(self) -> int:
+        return len(schema_names())
 
 
 @functools.cache
-def load_schemas() -> abc.Mapping[str, Json]:
-    """Return the schemas of the package by file name; they are shared: do not change them."""
-    files = resources.files("hcrc.schemas").iterdir()
-    named = {file.name: file for file in files if file.name.endswith(".schema.json")}
-    return {name: json.loads(named[name].read_text("utf-8")) for name in sorted(named)}
-
-
-@functools.cache
-def _prepared(bound: bool) -> abc.Mapping[str, Json]:
-    """Return the schemas of the package as they are before or after binding."""
-    schemas = load_schemas()
-    if not bound:
-        return schemas
-    return {name: without_placeholders(schema) for name, schema in schemas.items()}
+def load_schemas(bound: bool = False) -> abc.Mapping[str, Json]:
+    """Return the schemas of the package, as they are before or after binding."""
+    return Schemas(bound=bound)
 
 
 def without_placeholders(schema: Json) -> Json:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from .files import Files
 from .folders import expand_home
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, read_document
+from .shipped import workflows_folder
 
 SELECT: Final = "@@"
 
@@ -63,8 +63,7 @@ class Sources:
         return self._folders.get(span.file, self.current)
 
     def _include(self, node: Scalar, folder: Path) -> None:
-        packaged = Path(str(resources.files("hcrc.workflows")))
-        for base in (folder, packaged):
+        for base in (folder, workflows_folder()):
             path = Path(os.path.normpath(base / expand_home(node.text)))
             if self.files.is_file(path):
                 self._check_circle(node, self.display(path))

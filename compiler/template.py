@@ -18,7 +18,6 @@ NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _LONE: Final = re.compile(r"([A-Za-z_]\w*)(?::[^{}]*)?", re.ASCII)
 _MAX_WIDTH: Final = 999
-_UNDECODED: Final = re.compile("[\ud800-\udfff]")
 
 
 class TemplateError(ValueError):
@@ -65,7 +64,11 @@ class Substitution(NamedTuple):
 
 def is_encodable(text: str) -> bool:
     """Tell whether a text can be written as UTF-8: not if it was read from other bytes."""
-    return not _UNDECODED.search(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def placeholders(text: str) -> list[Placeholder]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 from ..plan import Plan
 
 
 def emit(plan: Plan) -> dict[str, bytes]:
     """The backend's files in the bundle, by name."""
+    from importlib import resources
+
     import jinja2
 
     text = resources.files("hcrc.templates").joinpath("run.sh.j2").read_text("utf-8")

@@ -9,9 +9,10 @@ import argparse
 import os
 import sys
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..shipped import workflows_folder
 
 if TYPE_CHECKING:
     from ..compile import Compilation, Request
@@ -85,7 +86,7 @@ def find_workflow(path: Path) -> Path:
     """The file that is meant: ``svb`` is the workflow that comes with hcrc, if no file is there."""
     if len(path.parts) != 1 or path.suffix or os.path.lexists(path):
         return path
-    shipped = Path(str(resources.files("hcrc.workflows"))) / f"{path}.yml"
+    shipped = workflows_folder() / f"{path}.yml"
     return shipped if shipped.is_file() else path
 
 

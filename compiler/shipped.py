@@ -1,0 +1,32 @@
+"""What comes with hcrc beside its code: names in, texts of schemas and the workflows' folder out.
+
+``importlib.resources`` would read the same, and costs a start of the command line a fifth of its
+time; it is used where nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+
+
+def read_schema(name: str) -> bytes:
+    """The text of a file of ``schemas/``; raises FileNotFoundError."""
+    data = pkgutil.get_data("hcrc.schemas", name)
+    if data is None:
+        raise FileNotFoundError(name)
+    return data
+
+
+def schema_names() -> list[str]:
+    """The names of the schemas, sorted."""
+    from importlib import resources
+
+    names = [file.name for file in resources.files("hcrc.schemas").iterdir()]
+    return sorted(name for name in names if name.endswith(".schema.json"))
+
+
+def workflows_folder() -> Path:
+    """The folder of the workflows and definitions that come with hcrc."""
+    return Path(next(iter(import_module("hcrc.workflows").__path__)))
