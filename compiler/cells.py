@@ -190,7 +190,7 @@ class TaskBody:
         resources = value["resources"]
         if memory_mb(resources["memory"]) < 1:
             self._error(
-                "bad-value", "a job needs some memory: at least 1 MB", kept["resources"].value
+                "out-of-bounds", "a job needs some memory: at least 1 MB", kept["resources"].value
             )
         execution = {
             "cpus": resources["cpus"],
@@ -205,9 +205,10 @@ class TaskBody:
         """Add what is wrong with a key that is one for all cells; no axis stands in it."""
         for item in problems:
             names = [name for name in self.task.axes if item.message.endswith(show(name))]
-            if item.code == "unknown-parameter" and names:
-                help = f"{names[0]} is an axis; {', '.join(SHARED)} are the same for all cells"
-                item = replace(item, help=help)
+            if item.code == "unknown-placeholder" and names:
+                message = f'"{names[0]}" is an axis: it has no value here'
+                help = f"{', '.join(SHARED)} are the same for all cells"
+                item = replace(item, code="axis-in-shared-key", message=message, help=help)
             self.scope.diagnostics.append(item)
 
     def _split(self) -> list[Part]:
@@ -302,7 +303,7 @@ class TaskBody:
         text = node.text if isinstance(node, Scalar) else ""
         wrong = refuse_folder(text)
         if wrong:
-            self._error("bad-value", f'"output" {wrong}', node)
+            self._error(wrong.code, f'"output" {wrong.reason}', node)
         self.scope.outputs[self.task.name] = node
         return None if wrong else Made(self._join(text))
 
@@ -321,7 +322,7 @@ class TaskBody:
         elif rest.startswith("/") or ".." in rest.split("/") or not rest.endswith(".root"):
             message = f"{show(text)} is not the name of a .root file below the output"
         if message:
-            self._error("bad-template", message, node, help)
+            self._error("bad-naming", message, node, help)
         return not message
 
     def _check_axes(self) -> None:

@@ -79,7 +79,7 @@ def _unknown(labels: set[str], classifier: Json, task: Task) -> list[Diagnostic]
     span = node.span if node else task.span
     return [
         Diagnostic(
-            "unknown-class",
+            "unknown-label",
             f'the dataset has events of label "{label}", no class of "{classifier["name"]}"',
             span,
             suggest(label, classifier["classes"]),

@@ -38,7 +38,7 @@ def check_reads(reads: Iterable[Read]) -> list[Diagnostic]:
         note: Note = ("first here", before.item.span if same else before.use)
         message = f"events of {read.path} are read twice, with the same selection"
         notes = (*read.item.notes, note) if same else (note,)
-        found[read.use] = Diagnostic("bad-value", message, span, notes=notes)
+        found[read.use] = Diagnostic("read-twice", message, span, notes=notes)
     return list(found.values())
 
 
@@ -56,7 +56,7 @@ def check_expressions(node: Node) -> list[Diagnostic]:
 def _check_expression(node: Scalar) -> Iterator[Diagnostic]:
     """What is said of branches and functions when the job runs; here, whether it can be read."""
     if not node.text.strip():
-        yield Diagnostic("bad-expression", "an expression is empty", node.span, None, node.notes)
+        yield Diagnostic("empty-value", "an expression is empty", node.span, None, node.notes)
         return
     indent = len(node.text) - len(node.text.lstrip())
     try:
@@ -69,7 +69,7 @@ def _check_expression(node: Scalar) -> Iterator[Diagnostic]:
         start = min(start, len(node.text) - 1)
         span = node.span if node.filled else span_within(node, start, start + 1)
         message = f"{show(node.text)} is not an expression over branches: {reason}"
-        yield Diagnostic("bad-expression", message, span, None, node.notes)
+        yield Diagnostic("expression-syntax", message, span, None, node.notes)
 
 
 def check_classifier(node: Node) -> list[Diagnostic]:
@@ -97,7 +97,7 @@ def _check_roc(roc: Mapping, classes: list[str]) -> Iterator[Diagnostic]:
         if item.text in sides and item.text in classes:
             message = f'class "{item.text}" is positive and negative'
             notes = (*item.notes, ("positive here", sides[item.text].span))
-            yield Diagnostic("bad-value", message, item.span, None, notes)
+            yield Diagnostic("roc-overlap", message, item.span, None, notes)
 
 
 def _check_roc_name(name: Node | None, names: dict[str, Scalar]) -> Iterator[Diagnostic]:
@@ -106,7 +106,7 @@ def _check_roc_name(name: Node | None, names: dict[str, Scalar]) -> Iterator[Dia
         if first is not name:
             notes = (*name.notes, ("first here", first.span))
             message = f'ROC "{name.text}" is there twice'
-            yield Diagnostic("duplicate-name", message, name.span, None, notes)
+            yield Diagnostic("duplicate-roc", message, name.span, None, notes)
 
 
 def _check_outputs(outputs: Mapping, classes: list[str]) -> Iterator[Diagnostic]:
@@ -123,7 +123,7 @@ def _check_outputs(outputs: Mapping, classes: list[str]) -> Iterator[Diagnostic]
 
 def _taken(entry: Entry, why: str) -> Diagnostic:
     message = f'the output "{entry.key.text}" {why}'
-    return Diagnostic("duplicate-name", message, entry.key.span)
+    return Diagnostic("taken-branch", message, entry.key.span)
 
 
 def _unknown(names: list[Scalar], classes: list[str]) -> Iterator[Diagnostic]:

@@ -234,7 +234,9 @@ class Definer:
             return self._sources.folder(node.span)
         if str(expand_home(base.text)).startswith("~"):
             self.diagnostics.append(
-                Diagnostic("bad-value", '"base" names an unknown user', base.span, None, base.notes)
+                Diagnostic(
+                    "unknown-user", '"base" names an unknown user', base.span, None, base.notes
+                )
             )
         folder = self._sources.folder(base.span) / expand_home(base.text)
         return Path(os.path.normpath(folder))

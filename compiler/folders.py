@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from .plan import AxisValue
@@ -44,18 +44,25 @@ def expand_home(text: str) -> Path:
         return Path(text)
 
 
-def refuse_folder(text: str) -> str | None:
+class Refusal(NamedTuple):
+    """What is wrong with the text of an output: the code, and the end of a sentence."""
+
+    code: str
+    reason: str
+
+
+def refuse_folder(text: str) -> Refusal | None:
     """What is wrong with the text of an output; None if it can be a folder."""
     if not text.strip():
-        return "is empty"
+        return Refusal("empty-value", "is empty")
     if "://" in text:
-        return "is a URL: results are written to local folders only"
+        return Refusal("url-output", "is a URL: results are written to local folders only")
     if not text.isprintable() and re.search(CONTROL, text):
-        return "holds a line break or another control character"
+        return Refusal("bad-folder", "holds a line break or another control character")
     if str(expand_home(text)).startswith("~"):
-        return f"names an unknown user: {text.split('/')[0]}"
+        return Refusal("unknown-user", f"names an unknown user: {text.split('/')[0]}")
     if any(len(part.encode()) > MAX_NAME for part in text.split("/")):
-        return f"holds a name of more than {MAX_NAME} bytes"
+        return Refusal("bad-folder", f"holds a name of more than {MAX_NAME} bytes")
     return None
 
 

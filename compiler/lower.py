@@ -95,7 +95,9 @@ class Lowering:
         for name, entry in node.items() if isinstance(node, MappingNode) else ():
             if name in RESERVED:
                 self.diagnostics.append(
-                    Diagnostic("bad-name", f"the name {show(name)} is reserved", entry.key.span)
+                    Diagnostic(
+                        "reserved-name", f"the name {show(name)} is reserved", entry.key.span
+                    )
                 )
             axes[name] = Axis(name, self._values(entry.value), entry.value)
         return axes
@@ -124,17 +126,17 @@ class Lowering:
             if value is None or (isinstance(value, float) and not math.isfinite(value)):
                 message = "a value of an axis is a string, a finite number or a boolean"
                 self.diagnostics.append(
-                    Diagnostic("wrong-type", message, item.span, notes=item.notes)
+                    Diagnostic("bad-axis-value", message, item.span, notes=item.notes)
                 )
             elif axis_text(value) in values:
                 message = f"{axis_text(value)} is there twice"
                 self.diagnostics.append(
-                    Diagnostic("bad-range", message, item.span, notes=item.notes)
+                    Diagnostic("repeated-axis-value", message, item.span, notes=item.notes)
                 )
             elif len(axis_text(value)) > MAX_TEXT:
                 message = f"a value of an axis has more than {MAX_TEXT} characters in a folder"
                 self.diagnostics.append(
-                    Diagnostic("bad-value", message, item.span, notes=item.notes)
+                    Diagnostic("bad-axis-value", message, item.span, notes=item.notes)
                 )
             else:
                 values[axis_text(value)] = value
@@ -193,7 +195,7 @@ class Lowering:
                 first = min(circle, key=list(drafts).index)
                 circle = circle[circle.index(first) : -1] + circle[: circle.index(first) + 1]
                 message = f"tasks refer to each other in a circle: {' → '.join(circle)}"
-                self.diagnostics.append(Diagnostic("cycle", message, drafts[first].span))
+                self.diagnostics.append(Diagnostic("task-cycle", message, drafts[first].span))
                 graph = {
                     name: [item for item in after if item not in circle]
                     for name, after in graph.items()
@@ -239,7 +241,7 @@ class Lowering:
                 help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
                 at = reference.node
                 self.diagnostics.append(
-                    Diagnostic("wrong-reference", message, at.span, help, at.notes)
+                    Diagnostic("missing-axis", message, at.span, help, at.notes)
                 )
                 continue
             there = {axis_text(value) for value in axis.values}
@@ -248,7 +250,7 @@ class Lowering:
                 message = f'"{reference.task}" has no cell with {axis.name} = {missing[0]}'
                 note: Note = (f'the axis of "{reference.task}"', axis.node.span)
                 self.diagnostics.append(
-                    Diagnostic("wrong-reference", message, own.node.span, notes=(note,))
+                    Diagnostic("missing-cell", message, own.node.span, notes=(note,))
                 )
 
     def _check_size(self, draft: Draft, axes: Mapping[str, Axis]) -> None:
@@ -257,7 +259,7 @@ class Lowering:
             cells *= len(axis.values)
         if cells > MAX_CELLS:
             message = f'task "{draft.name}" has {cells:,} cells: more than {MAX_CELLS:,}'
-            self.diagnostics.append(Diagnostic("bad-range", message, draft.span))
+            self.diagnostics.append(Diagnostic("too-many-cells", message, draft.span))
 
 
 def _all_naturals(node: Sequence) -> bool:

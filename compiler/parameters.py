@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .diagnostics import Diagnostic, Note, Source, Span, show, show_path, suggest
 from .files import Files
+from .mistaken import explain_type
 from .parse import (
     Entry,
     Mapping,
@@ -24,7 +25,6 @@ from .parse import (
     locate_key,
     parse,
     read_document,
-    resolve,
     to_plain,
 )
 from .ranges import range_of
@@ -60,7 +60,7 @@ def parse_param(text: str) -> tuple[Mapping | None, list[Diagnostic]]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         help = "write --param key=value"
-        return None, [Diagnostic("syntax", f"{show(text)} is not key=value", whole, help)]
+        return None, [Diagnostic("bad-argument", f"{show(text)} is not key=value", whole, help)]
     key = Scalar(name, name, False, replace(whole, end_column=len(name) + 1))
     entry = Entry(key, Scalar(value, value, True, replace(whole, column=len(name) + 2)))
     return Mapping({}, whole).replace({name: entry}), []
@@ -70,7 +70,7 @@ def parse_template(text: str, cwd: Path, files: Files) -> tuple[Mapping | None, 
     """Parse what `--template` takes: the text of a mapping, or the path of a file with one."""
     help = "write {key: value}, or the path of a YAML file with such a mapping"
     if not text.strip():
-        return None, [Diagnostic("wrong-type", "the text of --template is empty", None, help)]
+        return None, [Diagnostic("bad-argument", "the text of --template is empty", None, help)]
     if re.match(r"\s*\{", text) or re.search(r":\s", text):
         document, diagnostics = parse(text, TEMPLATE)
     else:
@@ -149,13 +149,15 @@ class _Parameter:
     def check(self) -> Iterator[Diagnostic]:
         """Find what is wrong in the declaration itself."""
         if self.name in RESERVED:
-            yield Diagnostic("bad-name", f"the name {show(self.name)} is reserved", self.key.span)
+            yield Diagnostic(
+                "reserved-name", f"the name {show(self.name)} is reserved", self.key.span
+            )
         for key, types in _LIMITS:
             written = locate_key(self.node, [key]) if self.node.get(key) else None
             if written is not None and self.type not in types:
                 message = f"{dict(_NOUNS)[self.type]} has no {key}"
                 help = f"{key} is for: {', '.join(types)}"
-                yield Diagnostic("bad-value", message, written.span, help)
+                yield Diagnostic("useless-limit", message, written.span, help)
         yield from self.check_pattern()
         yield from self.check_bounds()
 
@@ -168,7 +170,7 @@ class _Parameter:
             re.compile(node.value)
         except (re.error, OverflowError, RecursionError) as error:
             message = f"the pattern is not a regular expression: {error}"
-            yield Diagnostic("bad-value", message, node.span)
+            yield Diagnostic("bad-regex", message, node.span)
 
     def check_bounds(self) -> Iterator[Diagnostic]:
         """Find bounds that leave no value."""
@@ -176,7 +178,7 @@ class _Parameter:
         node = self.node.get("minimum")
         if node and _is_number(low) and _is_number(high) and low > high:
             message = f"the minimum {low} is larger than the maximum {high}"
-            yield Diagnostic("bad-value", message, node.span)
+            yield Diagnostic("empty-limits", message, node.span)
 
 
 def _parameters(declarations: Node | None) -> Iterator[_Parameter]:
@@ -243,7 +245,9 @@ class _Binder:
         ordered = [*names[start:], *names[:start], names[start]]
         message = "defaults refer to each other: " + " → ".join(f"{{{name}}}" for name in ordered)
         default = self.parameters[ordered[0]].node.get("default")
-        self.diagnostics.append(Diagnostic("cycle", message, default.span if default else None))
+        self.diagnostics.append(
+            Diagnostic("parameter-cycle", message, default.span if default else None)
+        )
 
     def bind_one(self, parameter: _Parameter) -> Binding | None:
         """Return the binding of a parameter; None after diagnostics."""
@@ -325,47 +329,37 @@ def _plain(kind: str, node: Node) -> Any:
 
 def _wrong_type(parameter: _Parameter, node: Node) -> Diagnostic:
     """Return what to say about a value of another type, with a hint at the likely mistake."""
-    noun = dict(_NOUNS)[parameter.type]
-    help = None
+    code, help = explain_type(node, [parameter.type])
     if isinstance(node, Scalar):
         shown = show(node.text) if node.quoted else node.text or "nothing"
-        reads_as = resolve(node.text) if node.quoted and len(node.text) < 100 else None
-        if parameter.type in ("integer", "number", "boolean") and _fits(parameter.type, reads_as):
-            help = "remove the quotes"
-        elif parameter.type in ("string", "path"):
+        if parameter.type in ("string", "path") and help is None:
             help = "quote the value, or write a text"
     else:
         shown = "a mapping" if isinstance(node, Mapping) else "a list"
-    message = f"{parameter} is {noun}, not {shown}"
+    message = f"{parameter} is {dict(_NOUNS)[parameter.type]}, not {shown}"
     notes = (*node.notes, parameter.note())
-    return Diagnostic("wrong-type", message, node.span, help, notes)
-
-
-def _fits(kind: str, value: Any) -> bool:
-    if kind == "boolean":
-        return isinstance(value, bool)
-    return _is_number(value) and (kind == "number" or isinstance(value, int))
+    return Diagnostic(code, message, node.span, help, notes)
 
 
 def _outside(parameter: _Parameter, value: Any, node: Node) -> list[Diagnostic]:
     """Find which of its limits a value breaks."""
-    messages: list[tuple[str, str | None]] = []
+    messages: list[tuple[str, str, str | None]] = []
     low, high = parameter.limit("minimum"), parameter.limit("maximum")
     numbers = value if isinstance(value, list) else [value]
     numbers = [number for number in numbers if _is_number(number)]
     if _is_number(low) and any(number < low for number in numbers):
-        messages.append((f"{min(numbers)} is below the minimum {low}", None))
+        messages.append(("out-of-bounds", f"{min(numbers)} is below the minimum {low}", None))
     if _is_number(high) and any(number > high for number in numbers):
-        messages.append((f"{max(numbers)} is above the maximum {high}", None))
+        messages.append(("out-of-bounds", f"{max(numbers)} is above the maximum {high}", None))
     messages += _not_chosen(parameter, value) + _not_matched(parameter, value)
     notes = (*node.notes, parameter.note())
     return [
-        Diagnostic("bad-value", f"{parameter}: {message}", node.span, help, notes)
-        for message, help in messages
+        Diagnostic(code, f"{parameter}: {message}", node.span, help, notes)
+        for code, message, help in messages
     ]
 
 
-def _not_chosen(parameter: _Parameter, value: Any) -> list[tuple[str, str | None]]:
+def _not_chosen(parameter: _Parameter, value: Any) -> list[tuple[str, str, str | None]]:
     node = parameter.node.get("choices")
     if not isinstance(node, Sequence):
         return []
@@ -375,15 +369,17 @@ def _not_chosen(parameter: _Parameter, value: Any) -> list[tuple[str, str | None
     values = [item.value for item in choices if isinstance(item.value, bool) == flag]
     if value in (texts if isinstance(value, str) else values):
         return []
-    return [(f"{show(value)} is not one of its choices", suggest(str(value), texts))]
+    message = f"{show(value)} is not one of its choices"
+    return [("bad-choice", message, suggest(str(value), texts))]
 
 
-def _not_matched(parameter: _Parameter, value: Any) -> list[tuple[str, str | None]]:
+def _not_matched(parameter: _Parameter, value: Any) -> list[tuple[str, str, str | None]]:
     pattern = parameter.limit("pattern")
     if not isinstance(pattern, str) or not isinstance(value, str) or any(parameter.check_pattern()):
         return []
     matches = re.fullmatch(pattern, value)
-    return [] if matches else [(f"{show(value)} does not match the pattern {pattern}", None)]
+    message = f"{show(value)} does not match the pattern {pattern}"
+    return [] if matches else [("bad-form", message, None)]
 
 
 def _absolute(path: str, cwd: Path) -> str:

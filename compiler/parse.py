@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import yaml
 
-from .diagnostics import Diagnostic, Source, Span, show
+from .diagnostics import Diagnostic, Source, Span, show, suggest
 from .files import Files
 from .nodes import (
     Entry,
@@ -96,23 +96,27 @@ def parse(text: str, name: str) -> tuple[Document, list[Diagnostic]]:
 
 def read_document(path: Path, name: str, files: Files) -> tuple[Document, list[Diagnostic]]:
     """Read and parse a file that users know as `name`."""
-    problem = ""
+    code, problem = "unreadable-file", ""
     data = b""
     try:
         data = files.read(path)
     except IsADirectoryError:
         problem = "it is a folder"
+    except FileNotFoundError as error:
+        code, problem = "missing-file", str(error.strerror)
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problem = problem or f"it is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}"
+        if not problem:
+            code = "not-utf8"
+            problem = f"it is not UTF-8 text: byte 0x{data[error.start]:02x} in line {line}"
     if not problem:
         return parse(text, name)
     message = f"cannot read {show(name, 1000)}: {problem}"
-    return Document(None, Source(name, "")), [Diagnostic("unreadable-file", message)]
+    return Document(None, Source(name, "")), [Diagnostic(code, message)]
 
 
 def resolve(text: str) -> Value:
@@ -189,6 +193,7 @@ class _Composer:
                     raise _RefusedError(
                         self.error(
                             event,
+                            "second-document",
                             "a second document",
                             "one file holds one document: remove the ---",
                         )
@@ -196,7 +201,7 @@ class _Composer:
                 root = self.node(next(self.events))
         if root is None or (isinstance(root, Scalar) and not root.text and not root.quoted):
             span = Span(self.source, 1, 1, 1, 1)
-            raise _RefusedError(Diagnostic("syntax", "there is nothing in this text", span))
+            raise _RefusedError(Diagnostic("empty-file", "there is nothing in this text", span))
         return root
 
     def node(self, event: Any) -> Node:
@@ -219,28 +224,26 @@ class _Composer:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         text = "tags such as !!str are not part of the language"
         span = Span(self.source, line, column, line, column + 1)
-        return Diagnostic("syntax", text, span, "quote a value to make it a string")
+        return Diagnostic("yaml-tag", text, span, "quote a value to make it a string")
 
     def alias(self, event: Any) -> Node:
         """Return the node that an alias stands for; bounded, as aliases of aliases multiply."""
         if event.anchor not in self.anchors:
-            raise _RefusedError(
-                self.error(event, f'no anchor "&{event.anchor}" stands before this alias')
-            )
+            message = f'no anchor "&{event.anchor}" stands before this alias'
+            help = suggest(event.anchor, self.anchors) or f"write the value as &{event.anchor} …"
+            raise _RefusedError(self.error(event, "unknown-alias", message, help))
         anchored = self.anchors[event.anchor]
         if anchored is None:
-            raise _RefusedError(
-                self.error(event, f'"*{event.anchor}" stands inside of what it repeats')
-            )
+            message = f'"*{event.anchor}" stands inside of what it repeats'
+            raise _RefusedError(self.error(event, "alias-cycle", message))
         self.count += anchored.count
         self.aliased += anchored.count
         self.deepest = max(self.deepest, self.depth + anchored.height)
         if self.aliased > MAX_ALIASED:
-            raise _RefusedError(
-                self.error(event, f"aliases expand to more than {MAX_ALIASED} values")
-            )
+            message = f"aliases expand to more than {MAX_ALIASED} values"
+            raise _RefusedError(self.error(event, "alias-bomb", message))
         if self.deepest > MAX_DEPTH:
-            raise _RefusedError(self.error(event, f"values are nested more than {MAX_DEPTH} deep"))
+            raise self.too_deep(event)
         span = self.span(event)
         self.last = (span.end_line, span.end_column)
         return replace(anchored.node, notes=((f"used as *{event.anchor}", span),))
@@ -253,11 +256,16 @@ class _Composer:
         self.depth += 1
         self.deepest = max(self.deepest, self.depth)
         if self.depth > MAX_DEPTH:
-            raise _RefusedError(self.error(event, f"values are nested more than {MAX_DEPTH} deep"))
+            raise self.too_deep(event)
         collect = self.sequence if isinstance(event, yaml.SequenceStartEvent) else self.mapping
         node = collect(event)
         self.depth -= 1
         return node
+
+    def too_deep(self, event: Any) -> _RefusedError:
+        """Return the refusal of a value that lies in too many others."""
+        message = f"values are nested more than {MAX_DEPTH} deep"
+        return _RefusedError(self.error(event, "too-deep", message))
 
     def scalar(self, event: Any) -> Scalar:
         """Return a scalar with the value that the core schema gives it."""
@@ -270,14 +278,14 @@ class _Composer:
         unusable = _search(_UNUSABLE, text)
         if unusable:
             message = f"no value can hold the character U+{ord(unusable.group()):04X}"
-            self.diagnostics.append(Diagnostic("syntax", message, span))
+            self.diagnostics.append(Diagnostic("bad-character", message, span))
         if event.style:
             return Scalar(text, text, True, span)
         try:
             return Scalar(resolve(text), text, False, span)
         except ValueError as error:
             self.diagnostics.append(
-                Diagnostic("bad-value", str(error), span, "quote it to make it a string")
+                Diagnostic("long-number", str(error), span, "quote it to make it a string")
             )
             return Scalar(text, text, False, span)
 
@@ -304,13 +312,14 @@ class _Composer:
     def enter(self, entries: dict[str, Entry], event: Any, key: Node, value: Node) -> None:
         """Add an entry to a mapping, or what is wrong with its key to the diagnostics."""
         if not isinstance(key, Scalar):
-            self.diagnostics.append(self.error(event, "a list or mapping cannot be a key"))
+            self.diagnostics.append(
+                self.error(event, "complex-key", "a list or mapping cannot be a key")
+            )
             return
         if key.text == "<<" and not key.quoted:
             advice = "write the keys out; definitions can share theirs with include and use"
-            self.diagnostics.append(
-                self.error(event, "the merge key << is not part of the language", advice)
-            )
+            message = "the merge key << is not part of the language"
+            self.diagnostics.append(self.error(event, "merge-key", message, advice))
             return
         first = entries.setdefault(key.text, Entry(key, value))
         if first.key is not key:
@@ -337,9 +346,9 @@ class _Composer:
             end_line, end_column = _skip_back(self.source, line, end_line, end_column)
         return Span(self.source, line, column, end_line, end_column)
 
-    def error(self, event: Any, message: str, advice: str | None = None) -> Diagnostic:
-        """Return a syntax diagnostic at an event."""
-        return Diagnostic("syntax", message, self.span(event), advice)
+    def error(self, event: Any, code: str, message: str, advice: str | None = None) -> Diagnostic:
+        """Return a diagnostic at an event."""
+        return Diagnostic(code, message, self.span(event), advice)
 
 
 def _skip_properties(
@@ -367,4 +376,4 @@ def _forbidden_character(source: Source, offset: int) -> Diagnostic:
     before = _BREAK.split(source.text[:offset])
     span = Span(source, len(before), len(before[-1]) + 1, len(before), len(before[-1]) + 2)
     name = f"U+{ord(source.text[offset]):04X}"
-    return Diagnostic("syntax", f"the character {name} cannot stand in a YAML text", span)
+    return Diagnostic("bad-character", f"the character {name} cannot stand in a YAML text", span)

@@ -13,6 +13,7 @@ from typing import Final
 
 from .cells import Given, Scope
 from .check import check_plan, check_task_settings
+from .codes import MISSING, PLACEHOLDERS, UNREAD, WRONG_TYPES
 from .defaults import task_kinds
 from .definitions import Definer, collect_definitions
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
@@ -33,11 +34,6 @@ from .workflow import Workflow
 WORKFLOW: Final = "workflow.schema.json"
 DEFINITIONS: Final = "definitions.schema.json"
 SECTIONS: Final = ("tasks", "datasets", "classifiers")
-UNREAD: Final = frozenset({"syntax", "unreadable-file"})
-PLACEHOLDERS: Final = frozenset({"bad-template", "unquoted-placeholder"})
-MISSING: Final = frozenset(
-    {"unknown-parameter", "unknown-dataset", "unknown-classifier", "undeclared-reference"}
-)
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def check_encoding(request: Request) -> list[Diagnostic]:
         "--setting": settings,
     }
     return [
-        Diagnostic("bad-value", f"{name} is not UTF-8 text: {text!a}")
+        Diagnostic("not-utf8", f"{name} is not UTF-8 text: {text!a}")
         for name, values in texts.items()
         for text in values
         if not is_encodable(text)
@@ -107,7 +103,9 @@ class Phases:
         ]
         heads = {entry.key.span for entry in entries} | {entry.value.span for entry in entries}
         wrong = {
-            item.span for item in self.diagnostics if item.code in ("unknown-key", "wrong-type")
+            item.span
+            for item in self.diagnostics
+            if item.code == "unknown-key" or item.code in WRONG_TYPES
         }
         unread = any(item.code in UNREAD for item in self.sources.diagnostics)
         return unread or bool(heads & wrong)

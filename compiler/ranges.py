@@ -19,8 +19,9 @@ _PART: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 class RangeError(ValueError):
     """What is wrong with characters [start, end) of a range's text."""
 
-    def __init__(self, message: str, start: int, end: int, help: str = _EXAMPLE) -> None:
+    def __init__(self, code: str, message: str, start: int, end: int, help: str = _EXAMPLE) -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
         self.start = start
         self.end = end
@@ -31,17 +32,22 @@ def parse_range(text: str) -> list[int]:
     """Return the values of a range in increasing order of its parts; raises RangeError."""
     parts = list(re.finditer(r"\S+", text))
     if not parts:
-        raise RangeError("a range without values", 0, len(text))
+        raise RangeError("empty-range", "a range without values", 0, len(text))
     values: list[int] = []
     seen: set[int] = set()
     for part in parts:
         first, last = _read_part(part)
         if len(values) + last - first + 1 > MAX_VALUES:
-            raise RangeError(f"more than {MAX_VALUES} values", *part.span())
+            raise RangeError("long-range", f"more than {MAX_VALUES} values", *part.span())
         new = range(first, last + 1)
         twice = seen.intersection(new)
         if twice:
-            raise RangeError(f"{_values(twice)} twice", *part.span(), "write every value once")
+            raise RangeError(
+                "overlapping-range",
+                f"{_values(twice)} twice",
+                *part.span(),
+                "write every value once",
+            )
         seen.update(new)
         values.extend(new)
     return values
@@ -77,20 +83,23 @@ def _read_part(part: re.Match[str]) -> tuple[int, int]:
         raise RangeError(*_explain(text, start, end))
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
-        raise RangeError(f"{text} runs backwards", start, end, f'write "{last}-{first}"')
+        raise RangeError(
+            "reversed-range", f"{text} runs backwards", start, end, f'write "{last}-{first}"'
+        )
     return first, last
 
 
-def _explain(text: str, start: int, end: int) -> tuple[str, int, int, str]:
+def _explain(text: str, start: int, end: int) -> tuple[str, str, int, int, str]:
     """Return what is wrong with a part that is neither a number nor two."""
     if re.fullmatch(r"-[0-9]+(-[0-9]+)?", text):
-        return f"{text} is negative", start, end, "values of a range count from 0"
+        return "negative-range", f"{text} is negative", start, end, "values of a range count from 0"
     if re.fullmatch(r"[0-9]+(-[0-9]+)?", text):
-        return f"{show(text)[1:-1]} is too large", start, end, _EXAMPLE
+        return "long-range", f"{show(text)[1:-1]} is too large", start, end, _EXAMPLE
     if "," in text:
         comma = start + text.index(",")
-        return '"," in a range', comma, comma + 1, "separate with blanks: " + _EXAMPLE
-    return f"{show(text)} is neither a number nor a range", start, end, _EXAMPLE
+        help = "separate with blanks: " + _EXAMPLE
+        return "bad-range", '"," in a range', comma, comma + 1, help
+    return "bad-range", f"{show(text)} is neither a number nor a range", start, end, _EXAMPLE
 
 
 def _scalar_values(node: Scalar) -> list[int] | list[Diagnostic]:
@@ -102,13 +111,13 @@ def _scalar_values(node: Scalar) -> list[int] | list[Diagnostic]:
         return parse_range(text)
     except RangeError as error:
         span = span_within(node, error.start, error.end) if text == node.text else node.span
-        return [_error("bad-range", error.message, span, node, error.help)]
+        return [_error(error.code, error.message, span, node, error.help)]
 
 
 def _list_values(node: Sequence) -> list[int] | list[Diagnostic]:
     values: list[int] = []
     diagnostics = (
-        [] if node.items else [_error("bad-range", "a range without values", node.span, node)]
+        [] if node.items else [_error("empty-range", "a range without values", node.span, node)]
     )
     seen: dict[int, Span] = {}
     for item in node.items:
@@ -118,10 +127,12 @@ def _list_values(node: Sequence) -> list[int] | list[Diagnostic]:
             diagnostics.append(_error("wrong-type", message, item.span, item))
         elif value < 0:
             help = "values of a range count from 0"
-            diagnostics.append(_error("bad-range", f"{value} is negative", item.span, item, help))
+            diagnostics.append(
+                _error("negative-range", f"{value} is negative", item.span, item, help)
+            )
         elif value in seen:
             help = "write every value once"
-            diagnostics.append(_error("bad-range", f"{value} twice", item.span, item, help))
+            diagnostics.append(_error("overlapping-range", f"{value} twice", item.span, item, help))
         else:
             seen[value] = item.span
             values.append(value)

@@ -27,7 +27,7 @@ def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], lis
         if name not in known:
             help = suggest(name, known)
             diagnostics.append(
-                Diagnostic("unknown-key", f'there is no setting "{name}"', None, help)
+                Diagnostic("unknown-setting", f'there is no setting "{name}"', None, help)
             )
             continue
         document, problems = parse(text, f"--setting {name}")
@@ -38,7 +38,7 @@ def read_given(given: Iterable[tuple[str, str]]) -> tuple[list[MappingNode], lis
             nodes.append(root.replace({name: Entry(key, root)}))
         elif not problems:
             message = f"--setting {name} takes a mapping, such as {{key: value}}"
-            diagnostics.append(Diagnostic("wrong-type", message))
+            diagnostics.append(Diagnostic("bad-argument", message))
     return nodes, diagnostics
 
 
@@ -75,7 +75,7 @@ def _check_base(node: Node) -> list[Diagnostic]:
     wrong = refuse_folder(value.text) if isinstance(value, Scalar) else None
     if value is None or wrong is None:
         return []
-    return [Diagnostic("bad-value", f'"output" {wrong}', value.span, None, value.notes)]
+    return [Diagnostic(wrong.code, f'"output" {wrong.reason}', value.span, None, value.notes)]
 
 
 def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:

@@ -70,13 +70,13 @@ class Sources:
                 self.read(path)
                 return
         message = f'there is no file "{node.text}" to include'
-        self.diagnostics.append(Diagnostic("unreadable-file", message, node.span, notes=node.notes))
+        self.diagnostics.append(Diagnostic("missing-file", message, node.span, notes=node.notes))
 
     def _check_circle(self, node: Scalar, name: str) -> None:
         if name in self._including:
             circle = [*self._including[self._including.index(name) :], name]
             message = f"files include each other in a circle: {' → '.join(circle)}"
-            self.diagnostics.append(Diagnostic("cycle", message, node.span))
+            self.diagnostics.append(Diagnostic("include-cycle", message, node.span))
 
     def select(self, node: Scalar, text: str, base: Path) -> list[str]:
         """The list of names that ``FILE@@KEY`` stands for; FILE is relative to ``base``."""
@@ -92,17 +92,19 @@ class Sources:
             if key not in value:
                 message = f'{self.display(path)} has no key "{key}" there'
                 self.diagnostics.append(
-                    Diagnostic("unknown-key", message, node.span, suggest(key, value), node.notes)
+                    Diagnostic("unknown-list", message, node.span, suggest(key, value), node.notes)
                 )
                 return []
             value = value[key]
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             message = f'"{text}" is not a list of file names'
-            self.diagnostics.append(Diagnostic("wrong-type", message, node.span, notes=node.notes))
+            self.diagnostics.append(
+                Diagnostic("not-a-file-list", message, node.span, notes=node.notes)
+            )
             return []
         if not value or not all(value):
             self.diagnostics.append(
-                Diagnostic("bad-value", f'"{text}" names no file', node.span, notes=node.notes)
+                Diagnostic("empty-value", f'"{text}" names no file', node.span, notes=node.notes)
             )
         return value
 
@@ -113,15 +115,17 @@ class Sources:
         return self._tables[path]
 
     def _load(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
-        name = self.display(path)
+        name, code = self.display(path), "bad-list-file"
         try:
             text = self.files.read(path).decode("utf-8")
             value = json.loads(text) if path.suffix == ".json" else _load_yaml(text)
             if isinstance(value, dict):
                 return value
             message = f"{name}: it is not a mapping"
+        except FileNotFoundError as error:
+            code, message = "missing-file", f"{name}: {error.strerror}"
         except OSError as error:
-            message = f"{name}: {error.strerror}"
+            code, message = "unreadable-file", f"{name}: {error.strerror}"
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -130,7 +134,7 @@ class Sources:
             message = f"{name}: it is nested too deep"
         except (ValueError, yaml.YAMLError) as error:
             message = f"{name}: {str(error).splitlines()[0]}"
-        self.diagnostics.append(Diagnostic("unreadable-file", message, node.span, notes=node.notes))
+        self.diagnostics.append(Diagnostic(code, message, node.span, notes=node.notes))
         return None
 
 

@@ -9,63 +9,91 @@ import yaml
 from .diagnostics import Diagnostic, Note, Source, Span
 
 _BARE_PLACEHOLDER: Final = re.compile(r"(?::|-)\s+\{\w+(?::[^{}]*)?\}[^\s,\]}#]")
-# What PyYAML says, whether the place is where its context begins, what we say, and what helps.
-_WORDING: Final[tuple[tuple[str, bool, str, str | None], ...]] = (
-    (r"could not find expected ':'", True, 'expected ":" after this key', None),
+# The code, what PyYAML says, whether the place is where its context begins, what we say and what
+# helps.
+_WORDING: Final[tuple[tuple[str, str, bool, str, str | None], ...]] = (
+    ("missing-colon", r"could not find expected ':'", True, 'expected ":" after this key', None),
     (
+        "unquoted-text",
         r"mapping values are not allowed",
         False,
         '":" cannot stand here',
         'quote a text that holds ": ", or check the indentation',
     ),
     (
+        "indentation",
         r"sequence entries are not allowed",
         False,
         'a list entry "- " cannot stand here',
         "start the list on a line of its own, and check the indentation",
     ),
-    (r"character '\\t' that cannot start", False, "a tab cannot indent", "use spaces"),
+    ("tab", r"character '\\t' that cannot start", False, "a tab cannot indent", "use spaces"),
     (
+        "unquoted-text",
         r"character '(.+)' that cannot start",
         False,
         r'a value cannot start with "\1" without quotes',
         "quote the value",
     ),
-    (r"quoted scalar: found unexpected", True, "this quote is never closed", None),
+    ("unclosed", r"quoted scalar: found unexpected", True, "this quote is never closed", None),
     (
+        "bad-escape",
         r"unknown escape character '(.+)'",
         False,
         r'"\\\1" is no escape of a double-quoted string',
         'use single quotes, or write "\\\\" for a backslash',
     ),
     (
+        "unclosed",
         r"(?:mapping: expected ',' or '}'|expected ',' or '}'), but got '<stream end>'",
         True,
         '"{" is never closed',
         None,
     ),
-    (r"expected ',' or '\]', but got '<stream end>'", True, '"[" is never closed', None),
     (
+        "unclosed",
+        r"expected ',' or '\]', but got '<stream end>'",
+        True,
+        '"[" is never closed',
+        None,
+    ),
+    (
+        "unquoted-text",
         r"expected ',' or '(.)', but got",
         False,
         r'expected "," or "\1"',
         "quote a text that holds brackets, braces or commas",
     ),
     (
+        "indentation",
         r"block collection: expected <block end>",
         False,
         "this does not fit into the list that it stands in",
         'check the indentation; entries start with "- "',
     ),
     (
+        "indentation",
         r"expected <block end>",
         False,
         "this does not fit into the mapping that it stands in",
         "check the indentation and the quotes",
     ),
-    (r"but found '<stream end>'", False, "the text ends where a value should stand", None),
-    (r"expected the node content, but found '(.+)'", False, r'expected a value, found "\1"', None),
     (
+        "syntax",
+        r"but found '<stream end>'",
+        False,
+        "the text ends where a value should stand",
+        None,
+    ),
+    (
+        "syntax",
+        r"expected the node content, but found '(.+)'",
+        False,
+        r'expected a value, found "\1"',
+        None,
+    ),
+    (
+        "indentation",
         r"expected '<document start>'",
         False,
         "this does not belong to the value before it",
@@ -80,11 +108,12 @@ def explain_syntax_error(source: Source, error: Exception) -> Diagnostic:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         message = f"this is not YAML: {error}".splitlines()[0]
         return Diagnostic("syntax", message, Span(source, 1, 1, 1, 1))
-    message, advice, mark = _word(error, error.problem_mark)
+    code, message, advice, mark = _word(error, error.problem_mark)
     span = _span(source, mark)
     if _BARE_PLACEHOLDER.search(source.lines[span.line - 1]):
+        code = "unquoted-placeholder"
         advice = 'a value that starts with a placeholder needs quotes: "{name}/…"'
-    return Diagnostic("syntax", message, span, advice, _opening(source, error, mark))
+    return Diagnostic(code, message, span, advice, _opening(source, error, mark))
 
 
 def _reword(text: str, error: Exception) -> Exception:
@@ -98,14 +127,14 @@ def _reword(text: str, error: Exception) -> Exception:
     return error
 
 
-def _word(error: yaml.MarkedYAMLError, place: yaml.Mark) -> tuple[str, str | None, yaml.Mark]:
-    """Return message, help and place of an error."""
+def _word(error: yaml.MarkedYAMLError, place: yaml.Mark) -> tuple[str, str, str | None, yaml.Mark]:
+    """Return code, message, help and place of an error."""
     problem = error.problem or "this is not YAML"
-    for pattern, opening, message, advice in _WORDING:
+    for code, pattern, opening, message, advice in _WORDING:
         match = re.search(pattern, f"{error.context}: {problem}", re.DOTALL)
         if match:
-            return match.expand(message), advice, (opening and error.context_mark) or place
-    return problem, None, place
+            return code, match.expand(message), advice, (opening and error.context_mark) or place
+    return "syntax", problem, None, place
 
 
 def _span(source: Source, mark: yaml.Mark) -> Span:

@@ -23,8 +23,11 @@ _MAX_WIDTH: Final = 999
 class TemplateError(ValueError):
     """What is wrong with characters [start, end) of a template."""
 
-    def __init__(self, message: str, start: int, end: int, help: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, start: int, end: int, help: str | None = None
+    ) -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
         self.start = start
         self.end = end
@@ -229,17 +232,18 @@ class _Filler:
         place = placeholder.start, placeholder.end
         if self.environment is None:
             message = "environment variables are read in defaults of strings and paths only"
-            self.refuse(
-                node, TemplateError(message, *place, "declare a parameter with this default")
-            )
+            help = "declare a parameter with this default"
+            self.refuse(node, TemplateError("env-outside-default", message, *place, help))
         elif not name:
-            self.refuse(node, TemplateError("{env:} names no variable", *place, "write {env:NAME}"))
+            message, help = "{env:} names no variable", "write {env:NAME}"
+            self.refuse(node, TemplateError("bad-placeholder", message, *place, help))
         elif name not in self.environment:
             message = f"the environment variable {show(name)[1:-1]} is not set"
-            self.refuse(node, TemplateError(message, *place))
+            help = f"export {name}=…, or give the parameter"
+            self.refuse(node, TemplateError("unset-variable", message, *place, help))
         elif not is_encodable(self.environment[name]):
             message = f"the environment variable {show(name)[1:-1]} is not UTF-8 text"
-            self.refuse(node, TemplateError(message, *place))
+            self.refuse(node, TemplateError("not-utf8", message, *place))
         else:
             value = self.environment[name]
             return value, (f"in expansion of {{env:{name}}} = {show(value)}", None)
@@ -256,14 +260,14 @@ class _Filler:
             help = suggest(name, [*self.bindings, *self.deferred])
             message = f"there is no parameter {show(name)}"
             self.diagnostics.append(
-                Diagnostic("unknown-parameter", message, span, help, node.notes)
+                Diagnostic("unknown-placeholder", message, span, help, node.notes)
             )
         return self.bindings.get(name)
 
     def refuse(self, node: Scalar, error: TemplateError) -> None:
         """Add an error of a template to the diagnostics."""
         span = span_within(node, error.start, error.end)
-        found = Diagnostic("bad-template", error.message, span, error.help, node.notes)
+        found = Diagnostic(error.code, error.message, span, error.help, node.notes)
         self.diagnostics.append(found)
 
 
@@ -279,7 +283,7 @@ def _split(text: str) -> list[str | Placeholder]:
         elif token[1] is None:
             help = f'write "{token.group() * 2}" for the character itself'
             message = f'a "{token.group()}" without its partner'
-            raise TemplateError(message, token.start(), token.end(), help)
+            raise TemplateError("stray-brace", message, token.start(), token.end(), help)
         else:
             pieces.append(_placeholder(token))
     return pieces + ([text[at:]] if at < len(text) else [])
@@ -298,7 +302,7 @@ def _placeholder(token: re.Match[str]) -> Placeholder:
     else:
         message = f"{show(name)} is not the name of a parameter"
     help = "write {{ and }} for the characters themselves"
-    raise TemplateError(message, token.start(), token.end(), help)
+    raise TemplateError("bad-placeholder", message, token.start(), token.end(), help)
 
 
 def _format(binding: Binding, placeholder: Placeholder) -> str:
@@ -310,18 +314,17 @@ def _format(binding: Binding, placeholder: Placeholder) -> str:
     if isinstance(value, list | tuple | dict):
         kind = "mapping" if isinstance(value, dict) else "list"
         message = f"{{{placeholder.name}}} is a {kind}: it cannot stand inside of a string"
-        raise TemplateError(message, *place)
+        raise TemplateError("list-in-text", message, *place)
     if not spec:
         return plain_text(value)
     if any(int(digits) > _MAX_WIDTH for digits in re.findall(r"[0-9]{1,20}", spec)):
-        raise TemplateError(
-            f"the format {show(spec)} is wider than {_MAX_WIDTH} characters", *place
-        )
+        message = f"the format {show(spec)} is wider than {_MAX_WIDTH} characters"
+        raise TemplateError("bad-format", message, *place)
     try:
         return format(value, spec)
     except (ValueError, TypeError, OverflowError):
         message = f"the format {show(spec)} does not fit the value {show(value)}"
-        raise TemplateError(message, *place) from None
+        raise TemplateError("bad-format", message, *place) from None
 
 
 def plain_text(value: Any) -> str:

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
+from .codes import NOT_FOLLOWING, WRONG_TYPES
 from .diagnostics import Diagnostic, Span, nearest, show, suggest
+from .mistaken import explain_type
 from .nodes import Mapping, Node, Scalar, Sequence, locate, locate_key, to_plain
-from .parse import resolve
 from .template import unquoted_placeholder
 
 PLACEHOLDER: Final = r"^\{[A-Za-z_]\w*\}$"
@@ -41,6 +42,14 @@ _BOUNDS: Final = (
     ("maxLength", "at most this many characters: "),
 )
 
+_CODES: Final = (
+    ("const", "wrong-version"),
+    ("minimum", "out-of-bounds"),
+    ("maximum", "out-of-bounds"),
+    ("exclusiveMinimum", "out-of-bounds"),
+    ("exclusiveMaximum", "out-of-bounds"),
+)
+
 Json = Any
 
 
@@ -68,11 +77,11 @@ def explain(node: Node, error: Any) -> list[Diagnostic]:
         return [_wrong_type(at, _name(path), error.schema)]
     if error.validator == "x-ascending":
         advice = "each entry is larger than the one before it"
-        return [_at(at, "bad-value", f"{_name(path)} is out of order", advice)]
+        return [_at(at, "not-ascending", f"{_name(path)} is out of order", advice)]
     if error.validator == "uniqueItems" and isinstance(at, Sequence):
         return _repeated(at, _name(path))
-    message, help = _word_value(at, error)
-    return [_at(at, "bad-value", f"{_name(path)} {message}", help)]
+    code, message, help = _word_value(at, error)
+    return [_at(at, code, f"{_name(path)} {message}", help)]
 
 
 def _explain_branches(node: Node, error: Any) -> list[Diagnostic]:
@@ -144,40 +153,19 @@ def _wrong_type(at: Node, subject: str, schema: Json) -> Diagnostic:
         actual = f"is {'a boolean' if kind == 'boolean' else dict(_NOUNS)[kind]}"
     message = f"{subject} {actual}, expected {expected}"
     whole = schema.get("pattern") != PLACEHOLDER and {*kinds} & {"array", "object"}
-    return _at(at, "wrong-type", message, _type_help(at, kinds, bool(whole)))
-
-
-def _type_help(at: Node, kinds: list[str], whole: bool) -> str | None:
-    """Return the likely way out of a wrong type."""
-    if not isinstance(at, Scalar) or at.filled or at.value is None:
-        return None
-    if at.quoted and "{" in at.text:
-        if whole:
-            return "no placeholder can stand here: write it out"
-        return 'a placeholder stands alone here and without a format: "{name}"'
-    if at.quoted and len(at.text) < 100 and _fits(_kind(resolve(at.text)), kinds):
-        return "remove the quotes"
-    if at.text and not at.quoted and not isinstance(at.value, str) and "string" in kinds:
-        return f'quote it: "{at.text}"'
-    if isinstance(at.value, str) and kinds == ["boolean"]:
-        return "write true or false"
-    if at.text and kinds == ["array"]:
-        return f"write a list: [{at.text}]"
-    return None
-
-
-def _fits(kind: str, kinds: list[str]) -> bool:
-    return kind != "string" and (kind in kinds or (kind == "integer" and "number" in kinds))
+    code, help = explain_type(at, kinds, bool(whole))
+    return _at(at, code, message, help)
 
 
 def _unknown_keys(at: Mapping, schema: Json) -> list[Diagnostic]:
     allowed = schema.get("properties", {})
     title = schema.get("title")
     within = f" in {title}" if title else ""
+    code, noun = ("unknown-setting", "setting") if title == "settings" else ("unknown-key", "key")
     return [
         Diagnostic(
-            "unknown-key",
-            f"unknown key {show(key)}{within}",
+            code,
+            f"unknown {noun} {show(key)}{within}",
             entry.key.span,
             suggest(key, allowed),
             at.notes,
@@ -219,27 +207,30 @@ def _repeated(at: Sequence, subject: str) -> list[Diagnostic]:
         if text in seen:
             notes = (*item.notes, ("first here", seen[text]))
             message = f"{subject} has {show(to_plain(item))} twice"
-            found.append(Diagnostic("bad-value", message, item.span, None, notes))
+            found.append(Diagnostic("repeated-value", message, item.span, None, notes))
         seen.setdefault(text, item.span)
     return found
 
 
-def _word_value(at: Node, error: Any) -> tuple[str, str | None]:
-    """Return what is wrong with a value of the right type, as the end of a sentence, and help."""
+def _word_value(at: Node, error: Any) -> tuple[str, str, str | None]:
+    """Return code, end of a sentence and help for what is wrong with a value of the right type."""
     value, limit = error.instance, error.validator_value
     number = isinstance(at, Scalar) and not isinstance(at.value, str) and at.text
     shown = number or show(value)
     if error.validator == "enum":
         texts = [each if isinstance(each, str) else show(each) for each in limit]
-        return f"cannot be {shown}", suggest(str(value), texts)
+        kind = tuple(error.absolute_path)[-1:] == ("task",)
+        code = "unknown-task-kind" if kind else "bad-choice"
+        return code, f"cannot be {shown}", suggest(str(value), texts)
     if error.validator == "pattern":
-        return f"cannot be {shown}", _pattern_help(error.schema)
+        return "bad-form", f"cannot be {shown}", _pattern_help(error.schema)
     if error.validator in ("minItems", "minLength", "minProperties") and not value:
-        return "is empty", None
+        return "empty-value", "is empty", None
     if error.validator in ("minItems", "maxItems", "minProperties", "maxProperties"):
         shown = f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     expected = dict(_BOUNDS).get(error.validator, error.validator)
-    return f"is {shown}, expected {expected}{show(limit)}", None
+    code = dict(_CODES).get(error.validator, "bad-value")
+    return code, f"is {shown}, expected {expected}{show(limit)}", None
 
 
 def _pattern_help(schema: Json) -> str:
@@ -250,13 +241,9 @@ def _pattern_help(schema: Json) -> str:
 
 def without_followups(found: list[Diagnostic]) -> Iterator[Diagnostic]:
     """Leave out what is said of a place after a wrong type was found there."""
-    mistyped = {
-        each.span: each
-        for each in reversed(found)
-        if each.code in ("wrong-type", "unquoted-placeholder")
-    }
+    mistyped = {each.span: each for each in reversed(found) if each.code in WRONG_TYPES}
     for each in found:
-        if each.code not in ("bad-value", "wrong-type") or mistyped.get(each.span, each) is each:
+        if each.code in NOT_FOLLOWING or mistyped.get(each.span, each) is each:
             yield each
 
 
@@ -265,7 +252,7 @@ def not_finite(node: Node, path: tuple[str | int, ...]) -> Iterator[Diagnostic]:
     match node:
         case Scalar(value=float() as value) if not math.isfinite(value):
             message = f"{_name(path)} is {node.text}, expected a finite number"
-            yield _at(node, "bad-value", message)
+            yield _at(node, "not-finite", message)
         case Sequence():
             for index, item in enumerate(node.items):
                 yield from not_finite(item, (*path, index))

@@ -52,7 +52,10 @@ def test_text_has_the_layout_of_the_design() -> None:
 def test_notes_name_their_line_and_two_errors_are_apart() -> None:
     span = span_of("a: 1\nb: 2\n", "2")
     notes = (("in expansion of {offset} = 4", span_of("a: 1\n", "a", "svb.yml")), ("bare", None))
-    found = [Diagnostic("bad-value", "no", span, None, notes), Diagnostic("cycle", "round", None)]
+    found = [
+        Diagnostic("bad-value", "no", span, None, notes),
+        Diagnostic("task-cycle", "round", None),
+    ]
     assert render_text(found) == (
         "w.yml:2:4: error[bad-value]: no\n"
         "  |\n"
@@ -61,7 +64,7 @@ def test_notes_name_their_line_and_two_errors_are_apart() -> None:
         "  = note: in expansion of {offset} = 4 (svb.yml:1)\n"
         "  = note: bare\n"
         "\n"
-        "hcrc: error[cycle]: round\n"
+        "hcrc: error[task-cycle]: round\n"
     )
 
 
@@ -130,7 +133,7 @@ def test_json_says_everything() -> None:
     span = span_of("a: 1", "1")
     found = Diagnostic("bad-value", "m", span, "h", (("n", None), ("o", span)))
     place = {"file": "w.yml", "line": 1, "column": 4, "end_line": 1, "end_column": 5}
-    assert json.loads(render_json([found, Diagnostic("cycle", "c")])) == [
+    assert json.loads(render_json([found, Diagnostic("task-cycle", "c")])) == [
         {
             "severity": "error",
             "code": "bad-value",
@@ -141,7 +144,7 @@ def test_json_says_everything() -> None:
         },
         {
             "severity": "error",
-            "code": "cycle",
+            "code": "task-cycle",
             "message": "c",
             "place": None,
             "help": None,
@@ -153,10 +156,10 @@ def test_json_says_everything() -> None:
 def test_github_commands_are_escaped() -> None:
     span = span_of("a", "a", "d,r:y%.yml")
     found = Diagnostic("bad-value", "50% a: b,\nc", span, "h", (("n", span),))
-    assert render_github([found, Diagnostic("cycle", "c")]) == (
+    assert render_github([found, Diagnostic("task-cycle", "c")]) == (
         "::error file=d%2Cr%3Ay%25.yml,line=1,col=1,title=bad-value"
         "::50%25 a: b, c%0Anote: n (d,r:y%25.yml:1)%0Ahelp: h\n"
-        "::error title=cycle::c\n"
+        "::error title=task-cycle::c\n"
     )
 
 
@@ -235,6 +238,6 @@ def test_a_strict_warning_is_an_error() -> None:
 
 
 def test_summary_counts_errors_and_warnings() -> None:
-    wrong = Diagnostic("cycle", "c")
+    wrong = Diagnostic("task-cycle", "c")
     assert summarize([wrong]) == "1 error"
     assert summarize([UNUSED, wrong, wrong]) == "2 errors, 1 warning"

@@ -162,63 +162,67 @@ def test_a_binding_knows_where_it_comes_from() -> None:
     [
         (
             "type: integer, default: '3'",
-            'w.yml:1:29 wrong-type: parameter "p" is an integer, not "3" [remove the quotes]',
+            'w.yml:1:29 quoted-value: parameter "p" is an integer, not "3" [remove the quotes]',
         ),
         ("type: integer, default: 3.0",
-         'w.yml:1:29 wrong-type: parameter "p" is an integer, not 3.0'),
+         'w.yml:1:29 float-for-integer: parameter "p" is an integer, not 3.0 [write 3]'),
         ("type: integer, default: true",
          'w.yml:1:29 wrong-type: parameter "p" is an integer, not true'),
         ("type: number, default: .nan",
          'w.yml:1:28 wrong-type: parameter "p" is a number, not .nan'),
         ("type: boolean, default: yes",
-         'w.yml:1:29 wrong-type: parameter "p" is true or false, not yes'),
+         'w.yml:1:29 yaml-boolean: parameter "p" is true or false, not yes [write true]'),
         ("type: string, default: [a]",
          'w.yml:1:28 wrong-type: parameter "p" is a string, not a list'),
         ("type: string, default: null",
-         'w.yml:1:28 wrong-type: parameter "p" is a string, not null '
+         'w.yml:1:28 no-value: parameter "p" is a string, not null '
          "[quote the value, or write a text]"),
         ("type: path, default: ''",
          'w.yml:1:26 wrong-type: parameter "p" is a path, not "" '
          "[quote the value, or write a text]"),
-        ("type: list, default: a", 'w.yml:1:26 wrong-type: parameter "p" is a list, not a'),
+        ("type: list, default: a",
+         'w.yml:1:26 not-a-list: parameter "p" is a list, not a [write a list: [a]]'),
         ("type: mapping, default: [a]",
          'w.yml:1:29 wrong-type: parameter "p" is a mapping, not a list'),
-        ("type: range, default: 2-1", 'w.yml:1:27 bad-range: 2-1 runs backwards [write "1-2"]'),
+        ("type: range, default: 2-1",
+         'w.yml:1:27 reversed-range: 2-1 runs backwards [write "1-2"]'),
         ("type: string",
          'w.yml:1:1 missing-parameter: parameter "p" has no default and is not given '
          "[give it with --param p=…]"),
         ("type: integer, default: 3, minimum: 4",
-         'w.yml:1:29 bad-value: parameter "p": 3 is below the minimum 4'),
+         'w.yml:1:29 out-of-bounds: parameter "p": 3 is below the minimum 4'),
         ("type: range, default: 0-7, maximum: 5",
-         'w.yml:1:27 bad-value: parameter "p": 7 is above the maximum 5'),
+         'w.yml:1:27 out-of-bounds: parameter "p": 7 is above the maximum 5'),
         ("type: string, default: zyx, choices: [xyx, 12]",
-         'w.yml:1:28 bad-value: parameter "p": "zyx" is not one of its choices '
+         'w.yml:1:28 bad-choice: parameter "p": "zyx" is not one of its choices '
          '[did you mean "xyx"?]'),
         ("type: integer, default: 1, choices: [true, 2]",
-         'w.yml:1:29 bad-value: parameter "p": 1 is not one of its choices [allowed: 2, true]'),
+         'w.yml:1:29 bad-choice: parameter "p": 1 is not one of its choices [allowed: 2, true]'),
         ("type: string, default: ab, pattern: a",
-         'w.yml:1:28 bad-value: parameter "p": "ab" does not match the pattern a'),
+         'w.yml:1:28 bad-form: parameter "p": "ab" does not match the pattern a'),
         ("type: string, default: a, pattern: '('",
-         "w.yml:1:40 bad-value: the pattern is not a regular expression: "
+         "w.yml:1:40 bad-regex: the pattern is not a regular expression: "
          "missing ), unterminated subpattern at position 0"),
         ("type: string, default: a, minimum: 1",
-         "w.yml:1:31 bad-value: a string has no minimum [minimum is for: integer, number, range]"),
+         "w.yml:1:31 useless-limit: a string has no minimum "
+         "[minimum is for: integer, number, range]"),
         ("type: integer, default: 3, minimum: 4, maximum: 2",
-         "w.yml:1:41 bad-value: the minimum 4 is larger than the maximum 2"),
+         "w.yml:1:41 empty-limits: the minimum 4 is larger than the maximum 2"),
         ("type: integer, default: {q}",
          'w.yml:1:29 unquoted-placeholder: {q} without quotes is YAML for {q: null} [write "{q}"]'),
         ("type: string, default: '{q}'",
-         'w.yml:1:29 unknown-parameter: there is no parameter "q" [allowed: p, timestamp]'),
+         'w.yml:1:29 unknown-placeholder: there is no parameter "q" [allowed: p, timestamp]'),
         ("type: string, default: '{'",
-         'w.yml:1:29 bad-template: a "{" without its partner '
+         'w.yml:1:29 stray-brace: a "{" without its partner '
          '[write "{{" for the character itself]'),
         ("type: string, default: '{env:NO}'",
-         "w.yml:1:29 bad-template: the environment variable NO is not set"),
+         "w.yml:1:29 unset-variable: the environment variable NO is not set "
+         "[export NO=…, or give the parameter]"),
         ("type: list, default: ['{env:USER}']",
-         "w.yml:1:28 bad-template: environment variables are read in defaults of strings and paths "
-         "only [declare a parameter with this default]"),
+         "w.yml:1:28 env-outside-default: environment variables are read in defaults "
+         "of strings and paths only [declare a parameter with this default]"),
         ("type: string, default: '{p}'",
-         "w.yml:1:28 cycle: defaults refer to each other: {p} → {p}"),
+         "w.yml:1:28 parameter-cycle: defaults refer to each other: {p} → {p}"),
     ],
 )  # fmt: skip
 def test_errors(declaration: str, expected: str) -> None:
@@ -229,8 +233,8 @@ def test_errors(declaration: str, expected: str) -> None:
 def test_reserved_names() -> None:
     text = "env: {type: string, default: a}\ntimestamp: {type: string, default: a}"
     assert errors(text) == [
-        'w.yml:1:1 bad-name: the name "env" is reserved',
-        'w.yml:2:1 bad-name: the name "timestamp" is reserved',
+        'w.yml:1:1 reserved-name: the name "env" is reserved',
+        'w.yml:2:1 reserved-name: the name "timestamp" is reserved',
     ]
 
 
@@ -246,8 +250,8 @@ f: {type: string, default: x}
     bindings, _ = bind_text(text)
     assert list(bindings) == ["f"]
     assert sorted(errors(text)) == [
-        "w.yml:1:28 cycle: defaults refer to each other: {a} → {b} → {c} → {a}",
-        "w.yml:4:28 cycle: defaults refer to each other: {d} → {d}",
+        "w.yml:1:28 parameter-cycle: defaults refer to each other: {a} → {b} → {c} → {a}",
+        "w.yml:4:28 parameter-cycle: defaults refer to each other: {d} → {d}",
     ]
     assert values(text.replace('"{d}"', "x"), param("b=1")) == {
         "a": "1", "b": "1", "c": "1", "d": "x", "e": "1", "f": "x"
@@ -274,7 +278,7 @@ def test_given_but_not_declared() -> None:
 def test_an_error_of_the_command_line_shows_it() -> None:
     _, found = bind_text("offset: {type: range, help: seeds}", param("offset=0 5-4"))
     assert render_text(found) == (
-        "--param:1:10: error[bad-range]: 5-4 runs backwards\n"
+        "--param:1:10: error[reversed-range]: 5-4 runs backwards\n"
         '  |\n1 | offset=0 5-4\n  |          ^^^\n  = help: write "4-5"\n'
     )
     _, found = bind_text("norm: {type: number}", template("{norm: six}"))
@@ -284,17 +288,19 @@ def test_an_error_of_the_command_line_shows_it() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["list=[1", "list=a: b: c"])
-def test_yaml_of_param_that_does_not_parse(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "code"), [("list=[1", "unclosed"), ("list=a: b: c", "unquoted-text")]
+)
+def test_yaml_of_param_that_does_not_parse(text: str, code: str) -> None:
     _, found = bind_text("list: {type: list}", param(text))
-    assert [each.code for each in found] == ["syntax"]
+    assert [each.code for each in found] == [code]
 
 
 @pytest.mark.parametrize("text", ["tag", "=x", ""])
 def test_param_without_a_key(text: str) -> None:
     node, (found,) = parse_param(text)
     assert node is None
-    assert (found.code, found.message) == ("syntax", f'"{text}" is not key=value')
+    assert (found.code, found.message) == ("bad-argument", f'"{text}" is not key=value')
     assert found.help == "write --param key=value"
 
 
@@ -326,10 +332,10 @@ d: {type: string, default: "{d}"}
 """
     found = unused_parameters(declare(text), {"b"})
     assert render_text(found) == (
-        'w.yml:1:1: error[unused-parameter]: parameter "a" is never used\n'
+        'w.yml:1:1: warning[unused-parameter]: parameter "a" is never used\n'
         "  |\n1 | a: {type: string, default: x}\n  | ^\n"
         "  = help: use it in a string, or remove it\n\n"
-        'w.yml:4:1: error[unused-parameter]: parameter "d" is never used\n'
+        'w.yml:4:1: warning[unused-parameter]: parameter "d" is never used\n'
         '  |\n4 | d: {type: string, default: "{d}"}\n  | ^\n'
         "  = help: use it in a string, or remove it\n"
     )

@@ -72,20 +72,20 @@ def test_a_node_is_a_text_a_number_or_a_list(text: str, values: list[int]) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("'0 3-1'", ["12 bad-range: 3-1 runs backwards"]),
-        ("0 3-1", ["11 bad-range: 3-1 runs backwards"]),
-        ("-3", ["9 bad-range: -3 is negative"]),
-        ("''", ["10 bad-range: a range without values"]),
+        ("'0 3-1'", ["12 reversed-range: 3-1 runs backwards"]),
+        ("0 3-1", ["11 reversed-range: 3-1 runs backwards"]),
+        ("-3", ["9 negative-range: -3 is negative"]),
+        ("''", ["10 empty-range: a range without values"]),
         ("1.5", ["9 wrong-type: 1.5 is not a range"]),
         ("true", ["9 wrong-type: true is not a range"]),
         ("", ["7 wrong-type: null is not a range"]),
         ("{a: 1}", ["9 wrong-type: a mapping, expected a range"]),
-        ("[]", ["9 bad-range: a range without values"]),
+        ("[]", ["9 empty-range: a range without values"]),
         (
             "[1, 1, -2, a, true, [2]]",
             [
-                "13 bad-range: 1 twice",
-                "16 bad-range: -2 is negative",
+                "13 overlapping-range: 1 twice",
+                "16 negative-range: -2 is negative",
                 "20 wrong-type: the list of a range holds integers only",
                 "23 wrong-type: the list of a range holds integers only",
                 "29 wrong-type: the list of a range holds integers only",
@@ -101,7 +101,7 @@ def test_errors_of_a_node(text: str, expected: list[str]) -> None:
 def test_an_error_stands_at_its_column() -> None:
     found = [each for each in of('"0-2 5-4"') if isinstance(each, Diagnostic)]
     assert render_text(found) == (
-        "w.yml:1:14: error[bad-range]: 5-4 runs backwards\n"
+        "w.yml:1:14: error[reversed-range]: 5-4 runs backwards\n"
         '  |\n1 | offset: "0-2 5-4"\n  |              ^^^\n  = help: write "4-5"\n'
     )
 

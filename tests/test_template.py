@@ -73,7 +73,7 @@ def test_malformed(text: str, message: str, start: int, end: int, help: str) -> 
     assert (error.message, error.start, error.end, error.help) == (message, start, end, help)
     (found,) = substitute(node(f'k: "{text}"'), {}).diagnostics
     assert (found.code, found.message, found.span) == (
-        "bad-template",
+        "bad-placeholder" if help is BRACES else "stray-brace",
         message,
         Span(Source("w.yml", f'k: "{text}"'), 1, 5 + start, 1, 5 + end),
     )
@@ -118,7 +118,7 @@ def test_a_range_inside_of_a_string_keeps_its_text() -> None:
     done = substitute(node("['{r} 7', '{r}', '{r:3}']"), {"r": binding})
     assert to_plain(done.node) == ["0-2 7", [0, 1, 2], "{r:3}"]
     assert messages(done) == [
-        "w.yml:1:19 bad-template: {r} is a list: it cannot stand inside of a string [None]"
+        "w.yml:1:19 list-in-text: {r} is a list: it cannot stand inside of a string [None]"
     ]
 
 
@@ -127,18 +127,18 @@ def test_errors_of_filling() -> None:
         "k: 'x{l}{m}{n:03d}{n:9999}{kfold}{user}'\nl: '{usr}'", l=[1], m={}, n="s", kfolds=3, user=1
     )
     assert messages(done) == [
-        "w.yml:1:6 bad-template: {l} is a list: it cannot stand inside of a string [None]",
-        "w.yml:1:9 bad-template: {m} is a mapping: it cannot stand inside of a string [None]",
-        'w.yml:1:12 bad-template: the format "03d" does not fit the value "s" [None]',
-        'w.yml:1:19 bad-template: the format "9999" is wider than 999 characters [None]',
-        'w.yml:1:27 unknown-parameter: there is no parameter "kfold" [did you mean "kfolds"?]',
-        'w.yml:2:5 unknown-parameter: there is no parameter "usr" [did you mean "user"?]',
+        "w.yml:1:6 list-in-text: {l} is a list: it cannot stand inside of a string [None]",
+        "w.yml:1:9 list-in-text: {m} is a mapping: it cannot stand inside of a string [None]",
+        'w.yml:1:12 bad-format: the format "03d" does not fit the value "s" [None]',
+        'w.yml:1:19 bad-format: the format "9999" is wider than 999 characters [None]',
+        'w.yml:1:27 unknown-placeholder: there is no parameter "kfold" [did you mean "kfolds"?]',
+        'w.yml:2:5 unknown-placeholder: there is no parameter "usr" [did you mean "user"?]',
     ]
 
 
 def test_an_unknown_name_stands_at_its_own_column() -> None:
     assert render_text(fill('output: "{store}/train/{tga}/"', store="s", tag="t").diagnostics) == (
-        'w.yml:1:24: error[unknown-parameter]: there is no parameter "tga"\n'
+        'w.yml:1:24: error[unknown-placeholder]: there is no parameter "tga"\n'
         '  |\n1 | output: "{store}/train/{tga}/"\n'
         '  |                        ^^^^^\n  = help: did you mean "tag"?\n'
     )
@@ -161,12 +161,13 @@ def test_environment_variables() -> None:
     done = substitute(node("['{env:USER}', 'x{env:USER}', '{env:NO}']"), {}, (), {"USER": "me"})
     assert to_plain(done.node) == ["me", "xme", "{env:NO}"]
     assert messages(done) == [
-        "w.yml:1:32 bad-template: the environment variable NO is not set [None]"
+        "w.yml:1:32 unset-variable: the environment variable NO is not set "
+        "[export NO=…, or give the parameter]"
     ]
     assert locate(done.node, [1]).notes == (('in expansion of {env:USER} = "me"', None),)
     assert messages(fill("k: '{env:USER}'")) == [
-        "w.yml:1:5 bad-template: environment variables are read in defaults of strings and paths "
-        "only [declare a parameter with this default]"
+        "w.yml:1:5 env-outside-default: environment variables are read in defaults "
+        "of strings and paths only [declare a parameter with this default]"
     ]
 
 
