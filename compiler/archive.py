@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from .files import Disk, RecordedFiles, UsedEnvironment
 from .phases import Request
 from .plan import HASH_LENGTH, Json, canonical
+from .shipped import workflows_folder
 
 SOURCES: Final = "sources.json"
 PLACES: Final = ("path", "current", "home", "package")
@@ -72,4 +72,4 @@ def load_sources(folder: Path) -> tuple[Request, RecordedFiles]:
 
 def _package() -> str:
     """The folder of the workflows that come with hcrc."""
-    return str(Path(str(resources.files("hcrc.workflows"))))
+    return str(workflows_folder())
