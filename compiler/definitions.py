@@ -208,12 +208,12 @@ class Definer:
         use, head = dataset.use, dataset.head
         plain = fill_defaults(to_plain(head), DATASET)
         self.diagnostics += check_expressions(head)
-        base, tree = self._base(head), plain["tree"]
+        base, tree = self.base(head), plain["tree"]
         specs = []
         for year, node in dataset.samples:
             self.diagnostics += check_expressions(node)
             spec = {key: plain[key] for key in PER_SAMPLE} | to_plain(node) | {"year": year}
-            files = self._files(node, base)
+            files = self.files(node, base)
             spec["files"] = [name for name, _ in files]
             specs.append({key: spec[key] for key in SAMPLE_FIELDS})
             for name, item in files:
@@ -227,7 +227,7 @@ class Definer:
             "norm": plain["norm"],
         }
 
-    def _base(self, node: MappingNode) -> Path:
+    def base(self, node: MappingNode) -> Path:
         """The folder that a dataset's relative paths start from, absolute."""
         base = node.get("base")
         if not isinstance(base, Scalar):
@@ -241,7 +241,7 @@ class Definer:
         folder = self._sources.folder(base.span) / expand_home(base.text)
         return Path(os.path.normpath(folder))
 
-    def _files(self, sample: Node, base: Path) -> list[tuple[str, Scalar]]:
+    def files(self, sample: Node, base: Path) -> list[tuple[str, Scalar]]:
         """Names of a sample's files, relative to the base as they are written, and their places."""
         node = sample.get("files") if isinstance(sample, MappingNode) else None
         found: list[tuple[str, Scalar]] = []
