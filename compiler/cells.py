@@ -14,7 +14,7 @@ from typing import Final
 
 from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
 from .definitions import Definer, Use
-from .diagnostics import Diagnostic, show
+from .diagnostics import Diagnostic, errors_of, show
 from .folders import axis_text, cell_id, join_output, refuse_folder
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, to_plain, without
@@ -61,8 +61,8 @@ class Scope:
     outputs: dict[str, Node | None] = field(default_factory=dict)
 
     def problems(self) -> int:
-        """How many diagnostics there are so far."""
-        return len(self.diagnostics) + len(self.definer.diagnostics)
+        """How many errors there are so far."""
+        return len(errors_of([*self.diagnostics, *self.definer.diagnostics]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .diagnostics import Diagnostic, Note, Span, show, suggest
+from .diagnostics import Diagnostic, Note, Span, suggest
+from .expressions import check_expression
 from .nodes import Entry, Mapping, Node, Scalar, Sequence, span_within
 
+EXPRESSIONS: Final = ("selection", "weight")
 TAKEN: Final = ("q_1234", "q_1324", "q_1423")
 
 
@@ -44,32 +44,22 @@ def check_reads(reads: Iterable[Read]) -> list[Diagnostic]:
 
 def check_expressions(node: Node) -> list[Diagnostic]:
     """The selection and the weight of a dataset or a sample have to be expressions."""
-    values = [node.get(key) for key in ("selection", "weight")] if isinstance(node, Mapping) else []
+    values = [(key, node.get(key)) for key in EXPRESSIONS] if isinstance(node, Mapping) else []
     return [
         problem
-        for value in values
+        for key, value in values
         if isinstance(value, Scalar) and isinstance(value.value, str)
-        for problem in _check_expression(value)
+        for problem in _check_expression(value, key)
     ]
 
 
-def _check_expression(node: Scalar) -> Iterator[Diagnostic]:
-    """What is said of branches and functions when the job runs; here, whether it can be read."""
+def _check_expression(node: Scalar, key: str) -> Iterator[Diagnostic]:
     if not node.text.strip():
         yield Diagnostic("empty-value", "an expression is empty", node.span, None, node.notes)
         return
-    indent = len(node.text) - len(node.text.lstrip())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(node.text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "msg", None) or str(error) or "too large"
-        start = indent + max((getattr(error, "offset", 1) or 1) - 1, 0)
-        start = min(start, len(node.text) - 1)
-        span = node.span if node.filled else span_within(node, start, start + 1)
-        message = f"{show(node.text)} is not an expression over branches: {reason}"
-        yield Diagnostic("expression-syntax", message, span, None, node.notes)
+    for fault in check_expression(node.text, key):
+        span = node.span if node.filled else span_within(node, fault.start, fault.end)
+        yield Diagnostic(fault.code, fault.message, span, fault.help, node.notes)
 
 
 def check_classifier(node: Node) -> list[Diagnostic]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from .check_definitions import Read, check_classifier, check_expressions, check_reads
 from .defaults import fill_defaults, take_texts
-from .diagnostics import Diagnostic, Note, Span, suggest
+from .diagnostics import Diagnostic, Note, Span, errors_of, suggest
 from .folders import expand_home
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
@@ -132,7 +132,7 @@ class Definer:
         self.diagnostics += check_classifier(node)
         plain = fill_defaults(to_plain(node), CLASSIFIER)
         spec = {"name": use.name, **{key: plain[key] for key in plain if key != "help"}}
-        return spec if len(self.diagnostics) == before else None
+        return None if errors_of(self.diagnostics[before:]) else spec
 
     def datasets(self, uses: Iterable[Use], bindings: Mapping[str, Binding]) -> Json:
         """The dataset specs of uses; None after diagnostics. No event is read twice."""
@@ -140,9 +140,9 @@ class Definer:
         reads: list[Read] = []
         bound = [self.bind_dataset(use, bindings) for use in uses]
         specs = [self._spec(dataset, reads) for dataset in bound if dataset is not None]
-        if len(self.diagnostics) == before:
+        if not errors_of(self.diagnostics[before:]):
             self.diagnostics += check_reads(reads)
-        return specs if len(self.diagnostics) == before else None
+        return None if errors_of(self.diagnostics[before:]) else specs
 
     def bind_classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Node | None:
         """The classifier of a use with its templates filled; None after diagnostics."""

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
@@ -26,11 +28,7 @@ from numpy.typing import NDArray
 from ..errors import SpecError
 
 Values: TypeAlias = NDArray[Any]
-MAX_LENGTH: Final = 4096
-MAX_DEPTH: Final = 100
-MAX_INTEGER: Final = 2**64 - 1
 MAX_EXACT: Final = 2.0**62
-FOREIGN: Final = re.compile(r"[^A-Za-z0-9_ .,+\-*/%<>=!&|~()]")
 
 
 def _modulo(left: Values, right: Values) -> Values:
@@ -63,15 +61,25 @@ COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Values, Values], Values]]]
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
 }
-FUNCTIONS: Final[Mapping[str, tuple[int, Callable[..., Values]]]] = {
-    "abs": (1, np.abs),
-    "sqrt": (1, np.sqrt),
-    "log": (1, np.log),
-    "exp": (1, np.exp),
-    "minimum": (2, np.minimum),
-    "maximum": (2, np.maximum),
-    "where": (3, np.where),
+FUNCTIONS: Final[Mapping[str, Callable[..., Values]]] = {
+    "abs": np.abs,
+    "sqrt": np.sqrt,
+    "log": np.log,
+    "exp": np.exp,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "where": np.where,
 }
+
+
+@functools.cache
+def read_grammar() -> Any:
+    """What expressions may hold: the limits, and how many arguments each function takes.
+
+    The compiler reads the same file, so that it says what is wrong before a job runs.
+    """
+    text = resources.files("hcrc.schemas").joinpath("expression.json").read_text("utf-8")
+    return json.loads(text)
 
 
 @dataclass(frozen=True)
@@ -96,9 +104,10 @@ class Expression:
 def parse(text: str) -> Expression:
     """The expression in a text; raises :class:`SpecError` with the column of what is wrong."""
     line = re.sub(r"[\t\r\n]", " ", text).rstrip()
-    if len(line) > MAX_LENGTH:
-        raise SpecError(f"expression of {len(line)} characters; the limit is {MAX_LENGTH}")
-    foreign = FOREIGN.search(line)
+    limit = read_grammar()["max_length"]
+    if len(line) > limit:
+        raise SpecError(f"expression of {len(line)} characters; the limit is {limit}")
+    foreign = re.search(f"[^{read_grammar()['characters'][1:]}", line)
     if foreign:
         _refuse(line, foreign.start(), f"unexpected character {foreign.group()!r}")
     indent = len(line) - len(line.lstrip())
@@ -133,8 +142,9 @@ def _refuse(text: str, column: int, reason: str) -> NoReturn:
 
 
 def _check(text: str, node: ast.expr, depth: int, branches: dict[str, None]) -> None:
-    if depth > MAX_DEPTH:
-        _refuse(text, node.col_offset, f"more than {MAX_DEPTH} levels deep")
+    limit = read_grammar()["max_depth"]
+    if depth > limit:
+        _refuse(text, node.col_offset, f"more than {limit} levels deep")
     for child in _operands(text, node):
         _check(text, child, depth + 1, branches)
     if isinstance(node, ast.Name):
@@ -154,7 +164,9 @@ def _operands(text: str, node: ast.expr) -> list[ast.expr]:
             return [left, *rest]
         case ast.Call():
             return _arguments(text, node)
-        case ast.Constant(bool() | int() | float() as value) if value <= MAX_INTEGER:
+        case ast.Constant(bool() | int() | float() as value) if (
+            value <= read_grammar()["max_integer"]
+        ):
             return []
         case ast.Name(name):
             if name in FUNCTIONS:
@@ -166,7 +178,7 @@ def _operands(text: str, node: ast.expr) -> list[ast.expr]:
 def _arguments(text: str, node: ast.Call) -> list[ast.expr]:
     if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
         _refuse(text, node.col_offset, f"unknown function; known: {', '.join(FUNCTIONS)}")
-    count = FUNCTIONS[node.func.id][0]
+    count = read_grammar()["functions"][node.func.id]
     if node.keywords or len(node.args) != count:
         plural = "s" if count > 1 else ""
         _refuse(text, node.col_offset, f"{node.func.id} takes {count} argument{plural}")
@@ -254,7 +266,7 @@ class _Evaluation:
 
     def call(self, name: str, nodes: list[ast.expr]) -> Values:
         if name != "where":
-            return FUNCTIONS[name][1](*[self.number(node) for node in nodes])
+            return FUNCTIONS[name](*[self.number(node) for node in nodes])
         chosen = [self.value(node) for node in nodes[1:]]
         if any(value.dtype != np.bool_ for value in chosen):
             chosen = [self.number(node) for node in nodes[1:]]
