@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
 from .definitions import Definer, Use
@@ -34,8 +33,7 @@ NAMING_FIELD: Final = re.compile(r"\{(?:name|uuid|start|stop|tree|path[0-9]+)\}"
 Place = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """What applies to every task: layers of settings, the current folder, the device."""
 
     workflow_settings: Node | None
@@ -44,7 +42,6 @@ class Given:
     device: str = "auto"
 
 
-@dataclass
 class Scope:
     """What tasks share while they expand: the workflow, and what gathers on the way.
 
@@ -52,45 +49,45 @@ class Scope:
     tasks' ``output`` keys say.
     """
 
-    workflow: Workflow
-    definer: Definer
-    given: Given
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    cells: dict[str, list[Cell]] = field(default_factory=dict)
-    outputs: dict[str, Node | None] = field(default_factory=dict)
+    def __init__(self, workflow: Workflow, definer: Definer, given: Given) -> None:
+        self.workflow = workflow
+        self.definer = definer
+        self.given = given
+        self.diagnostics: list[Diagnostic] = []
+        self.used: set[str] = set()
+        self.cells: dict[str, list[Cell]] = {}
+        self.outputs: dict[str, Node | None] = {}
 
     def problems(self) -> int:
         """How many errors there are so far."""
         return len(errors_of([*self.diagnostics, *self.definer.diagnostics]))
 
 
-@dataclass(frozen=True, slots=True)
 class Made:
     """What a key stands for at one place: a value, or definitions that make one.
 
     The specs that the definitions make are by place on ``axes``: those that they draw on.
     """
 
-    value: Json
-    uses: tuple[Use, ...] = ()
-    axes: Place = ()
-    specs: dict[Place, Json] = field(default_factory=dict)
+    def __init__(self, value: Json, uses: tuple[Use, ...] = (), axes: Place = ()) -> None:
+        self.value = value
+        self.uses = uses
+        self.axes = axes
+        self.specs: dict[Place, Json] = {}
 
 
-@dataclass(frozen=True)
 class Part:
     """One key of a task, and the axes that its value draws on; without a node, one fills it."""
 
-    key: str
-    node: Node | None
-    axes: Place
-    schema: str
-    made: dict[Place, Made | None] = field(default_factory=dict)
+    def __init__(self, key: str, node: Node | None, axes: Place, schema: str) -> None:
+        self.key = key
+        self.node = node
+        self.axes = axes
+        self.schema = schema
+        self.made: dict[Place, Made | None] = {}
 
 
-@dataclass(frozen=True)
-class Gathered:
+class Gathered(NamedTuple):
     """Cells that a task reads, by place on the axes it shares with theirs; None if they failed."""
 
     key: str
@@ -208,7 +205,7 @@ class TaskBody:
             if item.code == "unknown-placeholder" and names:
                 message = f'"{names[0]}" is an axis: it has no value here'
                 help = f"{', '.join(SHARED)} are the same for all cells"
-                item = replace(item, code="axis-in-shared-key", message=message, help=help)
+                item = item._replace(code="axis-in-shared-key", message=message, help=help)
             self.scope.diagnostics.append(item)
 
     def _split(self) -> list[Part]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, Span, suggest
 from .expressions import check_expression
@@ -14,8 +13,7 @@ EXPRESSIONS: Final = ("selection", "weight")
 TAKEN: Final = ("q_1234", "q_1324", "q_1423")
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """A file that a dataset reads with a selection; ``use`` and ``item`` say where that stands."""
 
     path: str

@@ -8,8 +8,8 @@ far as they can, so that a user sees all of them at once; a plan is made if none
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .archive import record_sources
 from .diagnostics import Diagnostic, errors_of
@@ -20,8 +20,7 @@ from .plan import Json, Plan
 __all__ = ["Compilation", "Request", "compile_workflow"]
 
 
-@dataclass(frozen=True)
-class Compilation:
+class Compilation(NamedTuple):
     """A plan, or the reasons why there is none; beside a plan, warnings.
 
     ``sources`` is what the plan was made from.

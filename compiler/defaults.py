@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from dataclasses import replace
 from typing import Any, Final
 
 from .nodes import Entry, Mapping, Node, Scalar, Sequence
@@ -72,7 +71,7 @@ def _take_texts(node: Node, schema: Json, file: str) -> Node:
             return _text(node) if _wants_text(node, schema) else node
         case Sequence() if "items" in schema:
             items = tuple(_take_texts(item, schema["items"], file) for item in node.items)
-            return replace(node, items=items)
+            return node._replace(items=items)
         case Mapping():
             known, rest = schema.get("properties", {}), schema.get("additionalProperties")
             rest = rest if isinstance(rest, dict) else {}
@@ -87,7 +86,7 @@ def _take_texts(node: Node, schema: Json, file: str) -> Node:
 
 
 def _text(node: Scalar) -> Scalar:
-    return replace(node, value=node.text, quoted=True)
+    return node._replace(value=node.text, quoted=True)
 
 
 def _wants_text(node: Scalar, schema: Json) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from .check_definitions import Read, check_classifier, check_expressions, check_reads
 from .defaults import fill_defaults, take_texts
@@ -72,11 +71,10 @@ def merge_nodes(base: Node, over: Node) -> Node:
         else:
             entries[key] = entry
     whole = base.replace(entries)
-    return replace(whole, removed=(*base.removed, *removed)) if removed else whole
+    return whole._replace(removed=(*base.removed, *removed)) if removed else whole
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(NamedTuple):
     """A definition with what a use of it changes, templates and all; ``span`` is the use's."""
 
     name: str
@@ -84,8 +82,7 @@ class Use:
     span: Span
 
 
-@dataclass(frozen=True)
-class BoundDataset:
+class BoundDataset(NamedTuple):
     """A use of a dataset with its templates filled: its samples one a year, and the rest of it."""
 
     use: Use
@@ -160,7 +157,7 @@ class Definer:
             return None
         whole = head
         if entry and isinstance(entry.value, Sequence):
-            filled = replace(entry.value, items=tuple(years[0][1] for years in complete))
+            filled = entry.value._replace(items=tuple(years[0][1] for years in complete))
             whole = head.replace({**head.entries, "samples": Entry(entry.key, filled)})
         elif entry:
             whole = head.replace({**head.entries, "samples": entry})

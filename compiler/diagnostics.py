@@ -9,10 +9,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from .codes import CODES, WARNINGS
 
@@ -27,12 +26,21 @@ _INVISIBLE: Final = (
 )
 
 
-@dataclass(frozen=True)
 class Source:
     """A text and the name that users know it by: a path as they would write it, or an option."""
 
-    name: str
-    text: str = field(repr=False)
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and (self.name, self.text) == (other.name, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -40,8 +48,7 @@ class Source:
         return tuple(_BREAK.split(self.text))
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of a source: lines and columns from 1 in characters, the end column exclusive."""
 
     source: Source
@@ -62,23 +69,38 @@ class Span:
 Note = tuple[str, Span | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class _Finding(NamedTuple):
+    """The fields of a Diagnostic."""
+
+    code: str
+    message: str
+    span: Span | None
+    help: str | None
+    notes: tuple[Note, ...]
+    strict: bool
+
+
+class Diagnostic(_Finding):
     """One mistake of the user: its code is in CODES, its message one line without a place.
 
     A warning is an error where one is `strict`.
     """
 
-    code: str
-    message: str
-    span: Span | None = None
-    help: str | None = None
-    notes: tuple[Note, ...] = ()
-    strict: bool = False
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        if self.code not in CODES:
-            raise ValueError(f"no such diagnostic code: {self.code}")
+    def __new__(
+        cls,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        help: str | None = None,
+        notes: tuple[Note, ...] = (),
+        strict: bool = False,
+    ) -> Self:
+        """Raise ValueError for a code that is not registered."""
+        if code not in CODES:
+            raise ValueError(f"no such diagnostic code: {code}")
+        return super().__new__(cls, code, message, span, help, notes, strict)
 
     @property
     def severity(self) -> str:

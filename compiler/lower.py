@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Final
+from typing import Final, NamedTuple
 
 from .defaults import task_schema
 from .diagnostics import Diagnostic, Note, Span, show, suggest
@@ -27,8 +26,7 @@ MAX_CELLS: Final = 1_000_000
 MAX_TEXT: Final = 200
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A task whose own axes and references are read, but not yet looked up."""
 
     name: str

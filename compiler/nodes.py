@@ -1,17 +1,15 @@
 """The tree that parsing gives: scalars, sequences and mappings, each with its place."""
 
 from collections import abc
-from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .diagnostics import Note, Span
 
 Value = None | bool | int | float | str
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A leaf: its value, and its text as written, without quotes and escapes.
 
     `filled` says that the value came through a placeholder, or from an axis.
@@ -25,8 +23,7 @@ class Scalar:
     filled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     """A list of nodes."""
 
     items: tuple["Node", ...]
@@ -34,8 +31,7 @@ class Sequence:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One `key: value` of a mapping, and the entry that it replaced in a merge, as written."""
 
     key: Scalar
@@ -43,8 +39,7 @@ class Entry:
     replaced: "Entry | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(NamedTuple):
     """Entries by the text of their keys, in the order of the file; no key is there twice.
 
     `removed` says where a merge took keys out.
@@ -67,7 +62,7 @@ class Mapping:
 
     def replace(self, entries: abc.Mapping[str, Entry]) -> "Mapping":
         """Return a mapping at the same place with other entries."""
-        return replace(self, entries=MappingProxyType(dict(entries)))
+        return self._replace(entries=MappingProxyType(dict(entries)))
 
 
 Node = Scalar | Sequence | Mapping
@@ -118,7 +113,7 @@ def span_within(scalar: Scalar, start: int, end: int) -> Span:
     body = raw[1:-1] if scalar.quoted else raw
     if body == scalar.text:
         column = span.column + start + scalar.quoted
-        return replace(span, column=column, end_column=column + len(part))
+        return span._replace(column=column, end_column=column + len(part))
     return _find_part(span, part, scalar.text.count(part, 0, start)) if part else span
 
 

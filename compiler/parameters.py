@@ -9,9 +9,8 @@ import math
 import re
 from collections import abc
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, Source, Span, show, show_path, suggest
 from .files import Files
@@ -61,8 +60,8 @@ def parse_param(text: str) -> tuple[Mapping | None, list[Diagnostic]]:
     if not equals or not name.strip():
         help = "write --param key=value"
         return None, [Diagnostic("bad-argument", f"{show(text)} is not key=value", whole, help)]
-    key = Scalar(name, name, False, replace(whole, end_column=len(name) + 1))
-    entry = Entry(key, Scalar(value, value, True, replace(whole, column=len(name) + 2)))
+    key = Scalar(name, name, False, whole._replace(end_column=len(name) + 1))
+    entry = Entry(key, Scalar(value, value, True, whole._replace(column=len(name) + 2)))
     return Mapping({}, whole).replace({name: entry}), []
 
 
@@ -116,8 +115,7 @@ def unused_parameters(declarations: Node | None, used: abc.Set[str]) -> list[Dia
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameter:
+class _Parameter(NamedTuple):
     """A declaration whose type is one that the language knows."""
 
     key: Scalar
@@ -203,16 +201,23 @@ def _undeclared(layer: Mapping, declared: abc.Mapping[str, _Parameter]) -> list[
     ]
 
 
-@dataclass(slots=True)
 class _Binder:
     """Binds parameters one by one, each after those that its default refers to."""
 
-    parameters: dict[str, _Parameter]
-    given: dict[str, Entry]
-    environment: abc.Mapping[str, str]
-    cwd: Path
-    diagnostics: list[Diagnostic]
-    bound: dict[str, Binding] = field(default_factory=dict)
+    def __init__(
+        self,
+        parameters: dict[str, _Parameter],
+        given: dict[str, Entry],
+        environment: abc.Mapping[str, str],
+        cwd: Path,
+        diagnostics: list[Diagnostic],
+    ) -> None:
+        self.parameters = parameters
+        self.given = given
+        self.environment = environment
+        self.cwd = cwd
+        self.diagnostics = diagnostics
+        self.bound: dict[str, Binding] = {}
 
     def bind_all(self) -> None:
         """Bind all parameters that can be."""
@@ -276,8 +281,8 @@ class _Binder:
             return Scalar(None, "", False, node.span)
         document, problems = parse(text, PARAM)
         if isinstance(document.root, Scalar):
-            return replace(document.root, span=node.span)
-        self.diagnostics += [replace(problem, span=node.span) for problem in problems]
+            return document.root._replace(span=node.span)
+        self.diagnostics += [problem._replace(span=node.span) for problem in problems]
         return document.root
 
     def read_default(self, parameter: _Parameter) -> Node | None:

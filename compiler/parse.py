@@ -9,10 +9,9 @@ and words the syntax errors.
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -77,8 +76,7 @@ _NUMBERS: Final[tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...]
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One parsed text; `root` is None when there is nothing in it, or it could not be read."""
 
     root: Node | None
@@ -149,12 +147,11 @@ class _RefusedError(ValueError):
         self.diagnostic = diagnostic
 
 
-@dataclass(frozen=True, slots=True)
-class _Anchored:
-    """A node that aliases can stand for, how many nodes it is, and how deep."""
+class _Anchored(NamedTuple):
+    """A node that aliases can stand for, how many nodes it is, and how deep they nest."""
 
     node: Node
-    count: int
+    size: int
     height: int
 
 
@@ -236,8 +233,8 @@ class _Composer:
         if anchored is None:
             message = f'"*{event.anchor}" stands inside of what it repeats'
             raise _RefusedError(self.error(event, "alias-cycle", message))
-        self.count += anchored.count
-        self.aliased += anchored.count
+        self.count += anchored.size
+        self.aliased += anchored.size
         self.deepest = max(self.deepest, self.depth + anchored.height)
         if self.aliased > MAX_ALIASED:
             message = f"aliases expand to more than {MAX_ALIASED} values"
@@ -246,7 +243,7 @@ class _Composer:
             raise self.too_deep(event)
         span = self.span(event)
         self.last = (span.end_line, span.end_column)
-        return replace(anchored.node, notes=((f"used as *{event.anchor}", span),))
+        return anchored.node._replace(notes=((f"used as *{event.anchor}", span),))
 
     def content(self, event: Any) -> Node:
         """Return a node that is written here."""
@@ -333,7 +330,7 @@ class _Composer:
         """Return the place of a collection: to its bracket, or to the end of its last node."""
         if event.flow_style:
             self.last = (end.end_mark.line + 1, end.end_mark.column + 1)
-        return replace(self.span(event), end_line=self.last[0], end_column=self.last[1])
+        return self.span(event)._replace(end_line=self.last[0], end_column=self.last[1])
 
     def span(self, event: Any) -> Span:
         """Return the place of an event without its anchor and tag."""

@@ -7,9 +7,8 @@ wrong gathers as Diagnostics; those that only follow from another mistake are le
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from .cells import Given, Scope
 from .check import check_plan, check_task_settings
@@ -36,8 +35,7 @@ DEFINITIONS: Final = "definitions.schema.json"
 SECTIONS: Final = ("tasks", "datasets", "classifiers")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asks for: a file, and the values that go with it, as typed.
 
     ``strict`` makes errors of warnings.
@@ -91,7 +89,7 @@ class Phases:
         # Two tasks with one definition find one mistake, and may know different names for help.
         once = {(item.code, item.message, item.span): item for item in reversed(found)}
         ordered = sort_diagnostics(reversed(once.values()), files)
-        return [replace(item, strict=self.request.strict) for item in ordered]
+        return [item._replace(strict=self.request.strict) for item in ordered]
 
     def is_incomplete(self) -> bool:
         """Whether a file or a whole section could not be read: what it declares is not known."""

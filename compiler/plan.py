@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .schema import load_schemas
 
@@ -20,8 +19,7 @@ AxisValue = int | float | str | bool
 HASH_LENGTH: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One point of a task's axes: its folder, its spec, and the hash of what decides it.
 
     The spec is in two halves: ``fixed`` is one object for all cells of the task, ``own`` is
@@ -58,8 +56,7 @@ class Cell:
                 yield each["cell"]
 
 
-@dataclass(frozen=True)
-class JobSpec:
+class JobSpec(NamedTuple):
     """Cells that share a process: one line of ``jobs.jsonl``."""
 
     id: str
@@ -87,8 +84,7 @@ class JobSpec:
         }
 
 
-@dataclass(frozen=True)
-class PlannedTask:
+class PlannedTask(NamedTuple):
     """The jobs of one task: numbers ``first`` to ``stop`` - 1, its results below ``root``."""
 
     name: str
@@ -111,8 +107,7 @@ class PlannedTask:
         }
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """All jobs of a workflow, each after the jobs it needs."""
 
     name: str
@@ -145,8 +140,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The text of specs of one task, but for what is a cell's own.
 
     ``fixed`` is the half that all share. Its text is cut where a key of the other half stands:

@@ -7,7 +7,6 @@ formats. Strings are filled once, all names together: a second pass would take `
 import re
 from collections import abc
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, Span, show, suggest
@@ -34,8 +33,7 @@ class TemplateError(ValueError):
         self.help = help
 
 
-@dataclass(frozen=True, slots=True)
-class Placeholder:
+class Placeholder(NamedTuple):
     """`{name}` or `{name:spec}` at characters [start, end) of a text."""
 
     name: str
@@ -44,8 +42,7 @@ class Placeholder:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """The plain value of a name, the node that it comes from, and where that was written.
 
     `text`, where there is one, stands for the value inside of longer strings, as for a range.
@@ -155,7 +152,7 @@ class _Filler:
             case Sequence():
                 items = tuple(map(self.node, node.items))
                 same = all(map(_is, items, node.items))
-                return node if same else replace(node, items=items)
+                return node if same else node._replace(items=items)
             case Mapping():
                 return self.mapping(node)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import nodes
 from .diagnostics import Span
@@ -13,8 +13,7 @@ from .plan import AxisValue
 from .template import plain_text
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """Values that a task spans, each once; ``node`` is where the axis is written."""
 
     name: str
@@ -32,8 +31,7 @@ class Axis:
         return nodes.Scalar(value, plain_text(value), False, span, (note,), filled=True)
 
 
-@dataclass(frozen=True)
-class TaskReference:
+class TaskReference(NamedTuple):
     """A task that another one reads: cell by cell, or all its cells if it ``gathers``.
 
     ``node`` is where the reference is written.
@@ -45,8 +43,7 @@ class TaskReference:
     node: nodes.Scalar
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A task whose kind, axes and references are known; its strings may still hold templates."""
 
     name: str
@@ -62,8 +59,7 @@ class Task:
         return (dict(zip(self.axes, point, strict=True)) for point in itertools.product(*values))
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A named dataset or classifier, as written."""
 
     name: str
@@ -71,8 +67,7 @@ class Definition:
     span: Span
 
 
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(NamedTuple):
     """Tasks, each after those it reads, with the definitions and values they draw on.
 
     ``broken`` names the definitions that are left out because they are wrong in themselves.

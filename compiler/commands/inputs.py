@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..shipped import workflows_folder
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from ..diagnostics import Diagnostic
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """A workflow file, or the folder of a bundle, and the templates that apply to it."""
 
     path: Path
