@@ -21,6 +21,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
+        "help": Command("help", "explain a command, or every key, option and setting"),
         "init": Command("init", "write a commented workflow to start from"),
         "check": Command("check", "say everything that is wrong with a workflow, write nothing"),
         "expand": Command("expand", "show every job of a workflow, write nothing"),

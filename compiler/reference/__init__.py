@@ -1,0 +1,1 @@
+"""The reference: everything that can be written, from the schemas and the commands' options."""
