@@ -12,7 +12,8 @@ from typing import Any, Final
 Json = Any
 Check = Callable[[Json], bool]
 _ANNOTATIONS: Final = ("$schema", "$id", "$defs", "title", "description", "default", "format")
-_NOT_TESTED: Final = (*_ANNOTATIONS, "then", "x-tasks", "x-refers-to", "x-gathers")
+_OWN: Final = ("x-tasks", "x-refers-to", "x-gathers", "x-inputs", "x-role")
+_NOT_TESTED: Final = (*_ANNOTATIONS, *_OWN, "then")
 _TYPES: Final[Mapping[str, Check]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
@@ -37,6 +38,13 @@ def out_of_order(values: Json) -> list[int]:
     if not isinstance(values, list) or not all(map(_TYPES["number"], values)):
         return []
     return [index for index, (low, high) in enumerate(pairwise(values), 1) if low >= high]
+
+
+def missing_keys(keys: list[str], value: Json) -> list[str]:
+    """Return the keys that a definition lacks; one that extends another may leave any out."""
+    if not isinstance(value, dict) or "extends" in value:
+        return []
+    return [key for key in keys if key not in value]
 
 
 class _Compiler:
@@ -172,6 +180,7 @@ _PLAIN: Final[Mapping[str, Callable[[Json], Check]]] = {
     "enum": lambda allowed: lambda value: any(_same(value, each) for each in allowed),
     "pattern": _pattern,
     "required": _required,
+    "x-required": lambda keys: lambda value: not missing_keys(keys, value),
     "uniqueItems": _unique,
     "x-ascending": lambda wanted: lambda value: not wanted or not out_of_order(value),
     "minimum": _for_numbers(lambda value, limit: value >= limit),

@@ -12,6 +12,7 @@ from .violation import PLACEHOLDER
 
 Json = Any
 WORKFLOW: Final = "workflow.schema.json"
+PLACEHOLDER_SCHEMA: Final = "common.schema.json#/$defs/placeholder"
 
 
 def resolve_reference(schema: Json, file: str) -> tuple[Json, str]:
@@ -39,7 +40,8 @@ def task_kinds() -> list[str]:
 
 def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
     """A copy of a plain value in which every absent key with a default has it, at all depths."""
-    schema, file = resolve_reference(load_schemas()[file] if schema is None else schema, file)
+    schema = load_schemas()[file] if schema is None else schema
+    schema, file = choose_schema(value, *resolve_reference(schema, file))
     if isinstance(value, list) and "items" in schema:
         return [fill_defaults(item, file, schema["items"]) for item in value]
     if not isinstance(value, dict) or "properties" not in schema:
@@ -52,6 +54,30 @@ def fill_defaults(value: Json, file: str, schema: Json | None = None) -> Json:
         if key in filled:
             filled[key] = fill_defaults(filled[key], part_file, part)
     return filled
+
+
+def choose_schema(value: Json, schema: Json, file: str) -> tuple[Json, str]:
+    """The schema that is for a value, of those that its ``anyOf`` or ``allOf`` choose from.
+
+    ``anyOf`` chooses between null and another; ``allOf`` by constants, as ``schedule``.
+    """
+    if value is not None:
+        for option in schema.get("anyOf", ()):
+            if "$ref" in option and option["$ref"] != PLACEHOLDER_SCHEMA:
+                return choose_schema(value, *resolve_reference(option, file))
+    for each in schema.get("allOf", ()):
+        if isinstance(value, dict) and _holds(each["if"], value):
+            return resolve_reference(each["then"], file)
+    return schema, file
+
+
+def _holds(condition: Json, value: dict[str, Json]) -> bool:
+    """Whether a condition on constants holds; keys that are not required may be absent."""
+    keys = condition.get("required", ())
+    constants = condition.get("properties", {})
+    return all(key in value for key in keys) and all(
+        value[key] == schema["const"] for key, schema in constants.items() if key in value
+    )
 
 
 def take_texts(node: Node, reference: str) -> Node:

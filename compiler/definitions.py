@@ -13,17 +13,17 @@ from typing import Final, NamedTuple
 
 from .check_definitions import Read, check_classifier, check_expressions, check_reads
 from .defaults import fill_defaults, take_texts
-from .diagnostics import Diagnostic, Note, Span, errors_of, suggest
+from .diagnostics import Diagnostic, errors_of
 from .folders import expand_home
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
-from .parse import Document
 from .plan import Json
 from .schema import validate
 from .sources import SELECT, Sources
 from .template import substitute
-from .workflow import Definition, Workflow
+from .uses import Use, Uses
+from .workflow import Workflow
 
 YEAR: Final = "year"
 DATASET: Final = "dataset.schema.json"
@@ -31,55 +31,7 @@ CLASSIFIER: Final = "classifier.schema.json"
 SAMPLE: Final = f"{DATASET}#/$defs/sample"
 YEARS: Final = f"{SAMPLE}/properties/years"
 PER_SAMPLE: Final = ("friends", "selection", "weight")
-SAMPLE_FIELDS: Final = ("sample", "year", "label", "files", *PER_SAMPLE)
-
-
-def collect_definitions(
-    documents: Iterable[Document], section: str
-) -> tuple[dict[str, Definition], list[Diagnostic]]:
-    """The definitions of a section (``datasets`` or ``classifiers``) of all documents, by name."""
-    found: dict[str, Definition] = {}
-    diagnostics: list[Diagnostic] = []
-    for document in documents:
-        node = document.root.get(section) if isinstance(document.root, MappingNode) else None
-        for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
-            if name in found:
-                note: Note = ("first defined here", found[name].span)
-                message = f'{section.removesuffix("s")} "{name}" is defined twice'
-                diagnostics.append(
-                    Diagnostic("duplicate-name", message, entry.key.span, notes=(note,))
-                )
-            elif isinstance(entry.value, MappingNode):
-                found[name] = Definition(name, entry.value, entry.key.span)
-    return found, diagnostics
-
-
-def merge_nodes(base: Node, over: Node) -> Node:
-    """The one merge rule: mappings merge deeply, scalars and lists replace, null removes."""
-    if not isinstance(base, MappingNode) or not isinstance(over, MappingNode):
-        return over
-    entries = dict(base.entries)
-    removed = []
-    for key, entry in over.entries.items():
-        if isinstance(entry.value, Scalar) and entry.value.value is None:
-            entries.pop(key, None)
-            removed.append((key, entry.key.span))
-        elif key in entries:
-            before = entries[key]
-            merged = merge_nodes(before.value, entry.value)
-            entries[key] = Entry(entry.key, merged, before if merged is entry.value else None)
-        else:
-            entries[key] = entry
-    whole = base.replace(entries)
-    return whole._replace(removed=(*base.removed, *removed)) if removed else whole
-
-
-class Use(NamedTuple):
-    """A definition with what a use of it changes, templates and all; ``span`` is the use's."""
-
-    name: str
-    node: MappingNode
-    span: Span
+SAMPLE_FIELDS: Final = ("sample", "year", "label", "group", "files", *PER_SAMPLE)
 
 
 class BoundDataset(NamedTuple):
@@ -96,29 +48,19 @@ class Definer:
     ``used`` holds the names of the parameters and axes that the definitions drew on.
     """
 
-    def __init__(self, sources: Sources, workflow: Workflow) -> None:
+    def __init__(
+        self, sources: Sources, workflow: Workflow, environment: Mapping[str, str]
+    ) -> None:
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
         self._sources = sources
-        self._broken = workflow.broken
-        self._definitions = {"dataset": workflow.datasets, "classifier": workflow.classifiers}
+        self._uses = Uses(workflow, environment, sources.current)
 
     def resolve(self, kind: str, use: Node) -> Use | None:
         """The dataset or classifier that a use names; None if there is none, or it is wrong."""
-        name = use.get("use") if isinstance(use, MappingNode) else use
-        if not isinstance(name, Scalar) or name.text in self._broken:
-            return None
-        definition = self._definitions[kind].get(name.text)
-        if definition is None:
-            message = f'there is no {kind} "{name.text}"'
-            help = suggest(name.text, self._definitions[kind])
-            self.diagnostics.append(
-                Diagnostic(f"unknown-{kind}", message, name.span, help, name.notes)
-            )
-            return None
-        changes = without(use, "use") if isinstance(use, MappingNode) else None
-        node = merge_nodes(definition.node, changes) if changes else definition.node
-        return Use(name.text, node, name.span) if isinstance(node, MappingNode) else None
+        found = self._uses.resolve(kind, use)
+        self.diagnostics += self._uses.take_diagnostics()
+        return found
 
     def classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Json:
         """The classifier spec of a use; None after diagnostics."""
@@ -143,11 +85,12 @@ class Definer:
 
     def bind_classifier(self, use: Use, bindings: Mapping[str, Binding]) -> Node | None:
         """The classifier of a use with its templates filled; None after diagnostics."""
-        node = self._bind(use.node, bindings, CLASSIFIER)
+        node = self._bind(use.node, {**bindings, **use.bindings}, CLASSIFIER)
         return None if node is None or self._invalid(node, CLASSIFIER) else node
 
     def bind_dataset(self, use: Use, bindings: Mapping[str, Binding]) -> BoundDataset | None:
         """The dataset of a use with its templates filled; None after diagnostics."""
+        bindings = {**bindings, **use.bindings}
         entry = use.node.entries.get("samples")
         head = self._bind(without(use.node, "samples"), bindings, DATASET)
         items = entry.value.items if entry and isinstance(entry.value, Sequence) else ()
@@ -210,6 +153,7 @@ class Definer:
         for year, node in dataset.samples:
             self.diagnostics += check_expressions(node)
             spec = {key: plain[key] for key in PER_SAMPLE} | to_plain(node) | {"year": year}
+            spec.setdefault("group", spec["label"])
             files = self.files(node, base)
             spec["files"] = [name for name, _ in files]
             specs.append({key: spec[key] for key in SAMPLE_FIELDS})
@@ -221,7 +165,8 @@ class Definer:
             "base": str(base),
             "tree": tree,
             "samples": specs,
-            "norm": plain["norm"],
+            "norm": _norm(plain["norm"]),
+            "max_workers": plain["max_workers"],
         }
 
     def base(self, node: MappingNode) -> Path:
@@ -248,6 +193,11 @@ class Definer:
                 names = self._sources.select(item, item.text, base) if listed else [item.text]
                 found += [(_normal(name), item) for name in names]
         return found
+
+
+def _norm(value: Json) -> Json:
+    """The norm of a spec: a number alone is the sum of the whole dataset."""
+    return {"sum": value, "by": "dataset"} if isinstance(value, (int, float)) else value
 
 
 def _normal(name: str) -> str:

@@ -6,9 +6,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .cells import Scope, TaskBody
+from .cells import TaskBody
 from .folders import common_root
 from .plan import Cell, JobSpec, Json, Plan, PlannedTask
+from .scope import Scope
 from .workflow import Task
 
 

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .cells import Given, Scope
 from .check import check_plan, check_task_settings
 from .codes import MISSING, PLACEHOLDERS, UNREAD, WRONG_TYPES
 from .defaults import task_kinds
-from .definitions import Definer, collect_definitions
+from .definitions import Definer
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import Expansion
 from .files import Files, UsedEnvironment
@@ -25,9 +24,11 @@ from .parameters import Binding, bind, parse_param, parse_template, unused_param
 from .parse import Document
 from .plan import Plan
 from .schema import validate
+from .scope import Given, Scope
 from .settings import read_given, unused_settings
 from .sources import Sources
 from .template import is_encodable, names_in
+from .uses import collect_definitions
 from .workflow import Workflow
 
 WORKFLOW: Final = "workflow.schema.json"
@@ -182,7 +183,7 @@ class Phases:
         settings = root.get("settings")
         for node in (settings, *given):
             problems += unused_settings(node, kinds)
-        definer = Definer(self.sources, workflow)
+        definer = Definer(self.sources, workflow, self.environment)
         scope = Scope(workflow, definer, Given(settings, given, self.request.current))
         plan = Expansion(scope).run()
         self.diagnostics += problems

@@ -10,7 +10,7 @@ from collections import abc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from .conform import Check, compile_check, out_of_order
+from .conform import Check, compile_check, missing_keys, out_of_order
 from .diagnostics import Diagnostic
 from .nodes import Entry, Mapping, Node, Scalar, to_plain
 from .shipped import read_schema, schema_names
@@ -152,7 +152,12 @@ def _make_validator(
         parts.append((name, DRAFT202012.create_resource(kept)))
     registry: Registry[Json] = Registry().with_resources(parts)
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
-    own = {"x-ascending": ascending}
+
+    def complete(_: object, keys: Json, value: Json, __: object) -> Iterator[ValidationError]:
+        if missing_keys(keys, value):
+            yield ValidationError("not complete", validator="x-required")
+
+    own = {"x-ascending": ascending, "x-required": complete}
     strict = extend(Draft202012Validator, own, type_checker=types)  # type: ignore[no-untyped-call]
     validator: Validator = strict(
         {"$ref": schema} if key is None else {"properties": {key: {"$ref": schema}}},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .defaults import fill_defaults, take_texts
-from .definitions import merge_nodes
 from .diagnostics import Diagnostic, suggest
 from .folders import refuse_folder
 from .nodes import Entry, Node, Scalar, to_plain
@@ -15,6 +14,7 @@ from .parse import parse
 from .plan import Json
 from .schema import load_schemas, validate
 from .template import substitute
+from .uses import merge_nodes
 
 SCHEMA = "settings.schema.json"
 
@@ -72,24 +72,35 @@ def _check_base(node: Node) -> list[Diagnostic]:
     """What is wrong with IO.output, the folder of all outputs."""
     group = node.get("IO") if isinstance(node, MappingNode) else None
     value = group.get("output") if isinstance(group, MappingNode) else None
-    wrong = refuse_folder(value.text) if isinstance(value, Scalar) else None
+    is_null = isinstance(value, Scalar) and value.value is None
+    wrong = refuse_folder(value.text) if isinstance(value, Scalar) and not is_null else None
     if value is None or wrong is None:
         return []
     return [Diagnostic(wrong.code, f'"output" {wrong.reason}', value.span, None, value.notes)]
 
 
 def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:
-    """Settings that no task of these kinds listens to."""
+    """Settings, and keys of settings, that no task of these kinds listens to."""
     if not isinstance(node, MappingNode):
         return []
     known = load_schemas()[SCHEMA]["properties"]
-    return [
-        Diagnostic(
-            "unused-setting",
-            f'the setting "{name}" has no effect here',
-            entry.key.span,
-            f"it is for {' and '.join(known[name]['x-tasks'])} tasks",
-        )
-        for name, entry in node.entries.items()
-        if name in known and not kinds & set(known[name]["x-tasks"])
-    ]
+    found: list[Diagnostic] = []
+    for name, entry in node.entries.items():
+        if name not in known:
+            continue
+        if not kinds & set(known[name]["x-tasks"]):
+            found.append(_unused(f'setting "{name}"', entry.key, known[name]))
+        elif isinstance(entry.value, MappingNode):
+            keys = known[name]["properties"]
+            found += [
+                _unused(f'key "{key}" of "{name}"', part.key, keys[key])
+                for key, part in entry.value.entries.items()
+                if key in keys and not kinds & set(keys[key].get("x-tasks", kinds))
+            ]
+    return found
+
+
+def _unused(what: str, key: Scalar, schema: Json) -> Diagnostic:
+    message = f"the {what} has no effect here"
+    help = f"it is for {' and '.join(schema['x-tasks'])} tasks"
+    return Diagnostic("unused-setting", message, key.span, help)

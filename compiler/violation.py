@@ -68,8 +68,8 @@ def explain(node: Node, error: Any) -> list[Diagnostic]:
         return _explain_branches(node, error)
     if error.validator == "additionalProperties" and isinstance(at, Mapping):
         return _unknown_keys(at, error.schema)
-    if error.validator == "required" and isinstance(at, Mapping):
-        return _missing_keys(at, error.schema)
+    if error.validator in ("required", "x-required") and isinstance(at, Mapping):
+        return _missing_keys(at, error.schema, error.validator)
     unquoted = unquoted_placeholder(at)
     if unquoted:
         return [unquoted]
@@ -175,14 +175,14 @@ def _unknown_keys(at: Mapping, schema: Json) -> list[Diagnostic]:
     ]
 
 
-def _missing_keys(at: Mapping, schema: Json) -> list[Diagnostic]:
+def _missing_keys(at: Mapping, schema: Json, keyword: str) -> list[Diagnostic]:
     """Return a diagnostic for each missing key but those that an unknown one was meant to be."""
     allowed = schema.get("properties", {})
     closed = schema.get("additionalProperties") is False
     unknown = [key for key in at.entries if closed and key not in allowed]
     meant = {nearest(key, allowed) for key in unknown}
     title = schema.get("title", "this mapping")
-    missing = [key for key in schema["required"] if key not in at.entries and key not in meant]
+    missing = [key for key in schema[keyword] if key not in at.entries and key not in meant]
     first = next((entry.key.span for _, entry in at.items()), at.span)
     places = {**dict.fromkeys(missing, first), **dict(at.removed)}
     return [

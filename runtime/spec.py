@@ -8,17 +8,15 @@ the place in the spec (``cells[0].spec.kfolds``).
 from __future__ import annotations
 
 import dataclasses
-import functools
-import types
-import typing
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from .errors import SpecError
+from .strict import read
 
-T = TypeVar("T")
 Json = Any
 Axes = dict[str, int | float | str | bool]
+Outputs = dict[str, list[str] | str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +33,14 @@ class Norm:
     """Scale the weights so that they sum to ``sum``, over the dataset or for each label."""
 
     sum: float
-    by: Literal["dataset", "label"]
+    by: Literal["dataset", "label", "group"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """Files of one process and year that are read in the same way.
 
+    ``group`` names what a norm by group scales together; empty, it is the label.
     ``files`` and ``friends`` are relative to the dataset's base; a friend is ``path@@key``.
     ``selection`` and ``weight`` are expressions over branches; no selection keeps every event.
     """
@@ -53,17 +52,22 @@ class Sample:
     friends: list[str]
     selection: str | None
     weight: str
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A named list of samples and the normalisation of their weights."""
+    """A named list of samples and the normalisation of their weights.
+
+    ``max_workers`` of its files are read at the same time.
+    """
 
     name: str
     base: str
     tree: str
     samples: list[Sample]
     norm: Norm | None
+    max_workers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,28 +92,37 @@ class Roc:
 class Classifier:
     """Classes, in the order of the network's logits, and what is derived from them.
 
-    ``outputs`` are sums of class probabilities, written beside ``p_<class>``.
+    ``outputs`` are sums of class probabilities, or expressions over them, written beside
+    ``p_<class>`` by an evaluation.
     """
 
     name: str
     classes: list[str]
     architecture: Architecture
     rocs: list[Roc]
-    outputs: dict[str, list[str]]
+    outputs: Outputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The FixedStep schedule; milestones count finished epochs."""
+    """A schedule; milestones count finished epochs.
 
-    schedule: Literal["FixedStep"]
+    FixedStep alone has milestones of the learning rate; with the others it falls when the
+    validation loss does not, by ``learning_rate_threshold`` of itself.
+    """
+
+    schedule: Literal["FixedStep", "AutoStep", "FinetuneStep", "FinetuneStepSGD"]
     epochs: int
     batch: int
     batch_scale: float
     batch_milestones: list[int]
     learning_rate: float
     learning_rate_scale: float
-    learning_rate_milestones: list[int]
+    learning_rate_milestones: list[int] = field(default_factory=list)
+    learning_rate_threshold: float = 0.0
+    learning_rate_patience: int = 0
+    learning_rate_cooldown: int = 0
+    learning_rate_minimum: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,17 +136,24 @@ class Ghost:
 
 @dataclass(frozen=True, kw_only=True)
 class CacheSpec:
-    """Read datasets into tensors."""
+    """Read datasets into tensors: ``chunks`` files, or files of ``chunk_size`` events."""
 
     datasets: list[Dataset]
     shuffle: bool
     seed: int
-    chunks: int
+    chunks: int | None
+    chunk_size: int | None = None
+    compression: Literal["none", "zstd", "lz4", "gzip"] = "none"
+    states: list[Literal["labels", "samples", "sources", "counts"]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
-    """Train ``kfolds`` models on a cached dataset; ``offset`` is added to the seed."""
+    """Train ``kfolds`` models on a cached dataset; ``offset`` is added to the seed.
+
+    ``fold_offsets`` are the folds to train; None is all. Random folds are seeded by the words of
+    ``fold_seed`` and the offset.
+    """
 
     dataset: Reference
     classifier: Classifier
@@ -143,16 +163,25 @@ class TrainSpec:
     training: Training
     ghost: Ghost
     benchmark: bool
+    folds: Literal["event", "random"] = "event"
+    fold_seed: str = "kfold"
+    fold_offsets: list[int] | None = None
+    finetuning: Training | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSpec:
-    """Score every event of the datasets with the models that did not see it."""
+    """Score every event of the datasets with the models that did not see it.
+
+    ``stage`` says which: those at the end, or those before fine-tuning.
+    """
 
     models: Reference
     datasets: list[Dataset]
     name: str
     naming: str
+    outputs: Outputs = field(default_factory=dict)
+    stage: Literal["final", "training"] = "final"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +192,8 @@ class MergeSpec:
     name: str
     naming: str
     std: bool
+    stage: Literal["final", "training"] = "final"
+    step: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,13 +203,33 @@ class PlotSpec:
     models: list[Reference]
 
 
-Spec = CacheSpec | TrainSpec | EvaluateSpec | MergeSpec | PlotSpec
-SPECS: typing.Final[dict[str, type[Spec]]] = {
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A piece of a word of a command line: a text, or the path of an input or output by name."""
+
+    text: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec:
+    """Run a program on results (``inputs``) and other files, which leaves ``outputs`` behind."""
+
+    command: list[list[Piece]]
+    inputs: dict[str, list[Reference]]
+    files: dict[str, list[str]]
+    outputs: dict[str, str]
+
+
+Spec = CacheSpec | TrainSpec | EvaluateSpec | MergeSpec | PlotSpec | CommandSpec
+SPECS: Final[dict[str, type[Spec]]] = {
     "cache": CacheSpec,
     "train": TrainSpec,
     "evaluate": EvaluateSpec,
     "merge": MergeSpec,
     "plot": PlotSpec,
+    "command": CommandSpec,
 }
 
 
@@ -200,22 +251,55 @@ class Cell:
     def references(self) -> list[Reference]:
         """The results of other cells that this one reads."""
         found: list[Reference] = []
-        for field in dataclasses.fields(self.spec):
-            value = getattr(self.spec, field.name)
-            items = value if isinstance(value, list) else [value]
-            found += [item for item in items if isinstance(item, Reference)]
+        for each in dataclasses.fields(self.spec):
+            value = getattr(self.spec, each.name)
+            found += _references(value)
         return found
+
+
+def _references(value: Any) -> list[Reference]:
+    if isinstance(value, Reference):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [reference for item in items for reference in _references(item)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitor:
+    """Where events are sent to, as ``host:port``; ``connect`` to one that is there already."""
+
+    address: str
+    connect: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How a job runs, without effect on its results. ``batch_eval`` is in events."""
+    """How a job runs, without effect on its results.
+
+    ``batch_eval`` is in events, ``batch_skim`` in entries; ``max_*`` and ``workers`` count what is
+    done at the same time.
+    """
 
     cpus: int
     memory_mb: int
     gpus: int
     device: str
-    batch_eval: int
+    disk_mb: int | None = None
+    walltime_s: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    batch_eval: int = 100_000
+    batch_skim: int = 100_000
+    max_loaders: int = 1
+    max_writers: int = 1
+    max_trainers: int | None = None
+    max_evaluators: int = 1
+    workers: int = 1
+    clean: bool = False
+    timestamp: str = "%Y%m%dT%H%M%S"
+    monitor: Monitor | None = None
+    usage_interval_s: float | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    forward_exception: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,91 +327,10 @@ def read_job(value: Json) -> Job:
     if not isinstance(cells, list) or not cells:
         raise SpecError("cells: expected a list of at least one cell")
     rest["cells"] = [_with_raw(cell, task, index) for index, cell in enumerate(cells)]
-    return _read(Job, rest, "", SPECS[task])
+    return read(Job, rest, spec=SPECS[task])
 
 
 def _with_raw(cell: Json, task: str, index: int) -> dict[str, Json]:
     if not isinstance(cell, dict) or not isinstance(cell.get("spec"), dict):
         raise SpecError(f"cells[{index}].spec: expected a mapping")
     return {**cell, "task": task, "raw": cell["spec"]}
-
-
-@functools.cache
-def _hints(kind: typing.Hashable) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _read(kind: type[T], value: Json, where: str, spec: type[Spec] | None = None) -> T:
-    if not isinstance(value, dict):
-        raise SpecError(f"{where or 'job'}: expected a mapping, got {_name(value)}")
-    hints = _hints(typing.cast(typing.Hashable, kind))
-    dot = f"{where}." if where else ""
-    for key in value.keys() - hints.keys():
-        raise SpecError(f"{dot}{key}: unknown key; known: {', '.join(hints)}")
-    for key in hints.keys() - value.keys():
-        raise SpecError(f"{dot}{key}: missing")
-    return kind(**{key: _value(hints[key], value[key], dot + key, spec) for key in hints})
-
-
-def _value(kind: Any, value: Json, where: str, spec: type[Spec] | None) -> Any:
-    if kind == Spec and spec is not None:
-        return _read(spec, value, where)
-    if dataclasses.is_dataclass(kind):
-        return _read(typing.cast(type, kind), value, where, spec)
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is list:
-        return _items(args[0], value, where, spec)
-    if origin is dict:
-        return _mapping(args[1], value, where, spec)
-    if origin is Literal:
-        return _choice(args, value, where)
-    if origin in (types.UnionType, typing.Union):
-        return _union(args, value, where, spec)
-    return _scalar(kind, value, where)
-
-
-def _items(kind: Any, value: Json, where: str, spec: type[Spec] | None) -> list[Any]:
-    if not isinstance(value, list):
-        raise SpecError(f"{where}: expected a list, got {_name(value)}")
-    return [_value(kind, item, f"{where}[{index}]", spec) for index, item in enumerate(value)]
-
-
-def _mapping(kind: Any, value: Json, where: str, spec: type[Spec] | None) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SpecError(f"{where}: expected a mapping, got {_name(value)}")
-    return {key: _value(kind, item, f"{where}.{key}", spec) for key, item in value.items()}
-
-
-def _choice(choices: tuple[Any, ...], value: Json, where: str) -> Any:
-    if value not in choices:
-        raise SpecError(f"{where}: expected one of {', '.join(map(str, choices))}, got {value!r}")
-    return value
-
-
-def _union(kinds: tuple[Any, ...], value: Json, where: str, spec: type[Spec] | None) -> Any:
-    others = [kind for kind in kinds if kind is not type(None)]
-    if value is None and len(others) < len(kinds):
-        return None
-    if len(others) == 1:
-        return _value(others[0], value, where, spec)
-    if type(value) not in others:
-        _scalar_error(" or ".join(kind.__name__ for kind in others), value, where)
-    return value
-
-
-def _scalar(kind: Any, value: Json, where: str) -> Any:
-    if kind is Any:
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        _scalar_error(kind.__name__, value, where)
-    return value
-
-
-def _scalar_error(expected: str, value: Json, where: str) -> typing.NoReturn:
-    raise SpecError(f"{where}: expected {expected}, got {_name(value)}")
-
-
-def _name(value: Json) -> str:
-    return f"{type(value).__name__} {value!r}"[:80]

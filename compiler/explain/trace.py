@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from ..archive import load_sources
-from ..cells import DEFINED
-from ..definitions import BoundDataset, Definer, Use
+from ..definitions import BoundDataset, Definer
 from ..diagnostics import Diagnostic, Note, Span, errors_of, suggest
 from ..folders import expand_home
+from ..keys import DEFINED
 from ..nodes import Mapping as MappingNode
 from ..nodes import Node, Scalar, Sequence
 from ..parameters import Binding
@@ -25,6 +25,7 @@ from ..plan import Json
 from ..settings import merge_settings, read_given
 from ..sources import SELECT
 from ..template import substitute
+from ..uses import Use
 from ..workflow import Task
 from .jobs import BundleError
 from .origins import Expansions, Leaf, Origin, Step, Walk, defined, notes_of, within
@@ -57,7 +58,7 @@ class Recompiled:
         self.root = root
         self.sources = phases.sources
         self.workflow = phases.lower(root, bindings, broken)
-        self.definer = Definer(phases.sources, self.workflow)
+        self.definer = Definer(phases.sources, self.workflow, phases.environment)
         self.given, _ = read_given(request.settings)
         found = errors_of(phases.findings())
         if found:

@@ -153,16 +153,13 @@ def _write_chunks(
     """The chunks by name, with the number of events in each."""
     ids = concatenate([part.ids for part in parts])
     total = len(ids)
-    if spec.chunks < 1 or spec.seed < 0:
-        raise SpecError(f"chunks: {spec.chunks} and seed: {spec.seed} must be positive")
-    if spec.chunks > total:
-        raise DataError(f"{spec.chunks} chunks cannot be made of {total} events")
+    count = count_chunks(spec, total)
     generator = np.random.Generator(np.random.PCG64(spec.seed))
     order = generator.permutation(total) if spec.shuffle else np.arange(total)
     prepared = np.asarray(np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS)))
     label = np.concatenate([np.full(len(part.ids), part.label) for part in parts])
     chunks = {}
-    for index, rows in enumerate(np.array_split(order, spec.chunks)):
+    for index, rows in enumerate(np.array_split(order, count)):
         path = attempt.path(f"chunks/{chunk_name(index)}.pt")
         columns = {
             "inputs": prepared[rows],
@@ -175,6 +172,17 @@ def _write_chunks(
         torch.save({name: torch.from_numpy(column) for name, column in columns.items()}, path)
         chunks[chunk_name(index)] = (path, len(rows))
     return chunks
+
+
+def count_chunks(spec: CacheSpec, total: int) -> int:
+    """How many chunks there are of that many events; raises SpecError and DataError."""
+    size, chunks = spec.chunk_size, spec.chunks
+    if (chunks or 1) < 1 or (size or 1) < 1 or spec.seed < 0:
+        raise SpecError("chunks, chunk_size and seed must be positive")
+    count = chunks or (-(-total // size) if size else 1)
+    if count > total:
+        raise DataError(f"{count} chunks cannot be made of {total} events")
+    return count
 
 
 def _to_float32(weight: Floats) -> NDArray[np.float32]:

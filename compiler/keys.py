@@ -1,0 +1,289 @@
+"""The keys of a task made concrete: templates filled and types checked again, point by point.
+
+In comes a task, out come the values of its keys. Each is made once for each place on the axes that
+it draws on, and is shared from then on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
+from .diagnostics import Diagnostic, show
+from .execution import execution_keys
+from .folders import join_output, refuse_folder
+from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
+from .nodes import Mapping as MappingNode
+from .parameters import Binding
+from .plan import AxisValue, Json
+from .ranges import range_of
+from .schema import shipped_check, validate
+from .scope import Scope
+from .template import names_in, substitute
+from .uses import Use
+from .words import inputs_and_outputs, refuse_output, split_word
+from .workflow import Task
+
+FAILED: Final = object()
+NOT_IN_SPEC: Final = ("task", "for", "exclude", "help", "settings")
+NOT_FILLED: Final = ("output", "naming")
+DEFINED: Final = MappingProxyType({"datasets": "dataset", "classifier": "classifier"})
+NAMING_FIELDS: Final = ("name", "uuid", "start", "stop", "tree", "path0", "path1, …")
+NAMING_FIELD: Final = re.compile(r"\{(?:name|uuid|start|stop|tree|path[0-9]+)\}")
+Place = tuple[str, ...]
+
+
+class Made:
+    """What a key stands for at one place: a value, or definitions that make one.
+
+    The specs that the definitions make are by place on ``axes``: those that they draw on.
+    """
+
+    def __init__(self, value: Json, uses: tuple[Use, ...] = (), axes: Place = ()) -> None:
+        self.value = value
+        self.uses = uses
+        self.axes = axes
+        self.specs: dict[Place, Json] = {}
+
+
+class Part:
+    """One key of a task, and the axes that its value draws on; without a node, one fills it."""
+
+    def __init__(self, key: str, node: Node | None, axes: Place, schema: str) -> None:
+        self.key = key
+        self.node = node
+        self.axes = axes
+        self.schema = schema
+        self.made: dict[Place, Made | None] = {}
+
+    def drawn_on(self) -> Iterator[str]:
+        """The axes that the key's value differs by, as far as it is made."""
+        yield from self.axes
+        for made in self.made.values():
+            yield from made.axes if made else ()
+
+
+class Keys:
+    """Makes the keys of one task; what is wrong with them goes to the scope.
+
+    ``root`` is the folder of relative outputs; None if there is none.
+    """
+
+    def __init__(self, scope: Scope, task: Task, settings: Json) -> None:
+        self.scope = scope
+        self.task = task
+        self.settings = settings
+        self.schema = task_schema(task.kind)
+        self.left_out = {*NOT_IN_SPEC, *execution_keys(task.kind), "architecture"}
+        self._names = inputs_and_outputs(task.node) if task.kind == "command" else {}
+
+    def parts(self) -> list[Part]:
+        """The keys that make the spec and the folder: those written, and those an axis fills."""
+        references = {item.key for item in self.task.references} | {"inputs"}
+        entries = without(self.task.node, *self.left_out, *references).entries
+        nodes = {key: entry.value for key, entry in entries.items()} | self._derived()
+        parts = [self._part(key, node) for key, node in nodes.items()]
+        known = self.schema["properties"].keys()
+        free = known - self.left_out - references - {*NOT_FILLED, *self.task.node.entries}
+        filled = [name for name in self.task.axes if name in free]
+        return parts + [Part(name, None, (name,), self._place(name)) for name in filled]
+
+    def absent(self) -> dict[str, Json]:
+        """What the spec holds, and the folder is, where the task says nothing."""
+        values = fill_defaults({}, WORKFLOW, self.schema)
+        values = {key: value for key, value in values.items() if key not in self.left_out}
+        match self.task.kind:
+            case "cache":
+                sized = "chunk_size" in {*self.task.node.entries, *self.task.axes}
+                values |= {"chunks": None if sized else 1, "chunk_size": None}
+            case "train":
+                values["benchmark"] = not self.settings["torch.Training"]["disable_benchmark"]
+            case "evaluate":
+                values["name"] = self.scope.workflow.name
+            case "merge":
+                values |= {"name": self.scope.workflow.name, "step": None}
+        base = f"{self.scope.workflow.name}/{self.task.name}"
+        if "output" not in self.task.node.entries:
+            values["output"] = self._join(base, None)
+        return values
+
+    def value(self, part: Part, point: Mapping[str, AxisValue], texts: Mapping[str, str]) -> Json:
+        """What a key stands for at a point; FAILED after diagnostics."""
+        place = tuple([texts[name] for name in part.axes])
+        if place not in part.made:
+            part.made[place] = self._make(part, point)
+        made = part.made[place]
+        if made is None:
+            return FAILED
+        if not made.uses:
+            return made.value
+        place = tuple([texts[name] for name in made.axes])
+        if place not in made.specs:
+            made.specs[place] = self._define(part.key, made.uses, point)
+        return FAILED if made.specs[place] is None else made.specs[place]
+
+    def _part(self, key: str, node: Node) -> Part:
+        names = names_in(node)
+        axes = tuple(name for name in self.task.axes if name in names)
+        return Part(key, node, axes, self._place(key))
+
+    def _place(self, key: str) -> str:
+        kind = "train" if key == "outputs" and self.task.kind == "evaluate" else self.task.kind
+        key = "classifier" if kind != self.task.kind else key
+        return f"{WORKFLOW}#/$defs/{kind}/properties/{key}"
+
+    def _derived(self) -> dict[str, Node]:
+        """Keys that are made of several: the classifier with changes to it, as a use of it.
+
+        What an evaluation writes is said by the classifier of its models, and by its own key.
+        """
+        changes = {"train": "architecture", "evaluate": "outputs"}
+        key = changes.get(self.task.kind, "")
+        node = self.task.node.get("classifier") if key == "architecture" else self._trained()
+        entry = self.task.node.entries.get(key)
+        if not key or node is None:
+            return {}
+        if entry is not None:
+            node = _with_change(node, entry)
+        return {"classifier" if key == "architecture" else key: node}
+
+    def _trained(self) -> Node | None:
+        """The classifier of the task that an evaluation takes its models from."""
+        names = [item.task for item in self.task.references if item.key == "models"]
+        tasks = [task for task in self.scope.workflow.tasks if task.name in names]
+        return tasks[0].node.get("classifier") if tasks else None
+
+    def _make(self, part: Part, point: Mapping[str, AxisValue]) -> Made | None:
+        """A key filled and checked at a point; None after diagnostics."""
+        plain = part.node is None and part.key != "fold_offsets"
+        if plain and shipped_check(part.schema, bound=True)(point[part.key]):
+            return Made(point[part.key])
+        node = self._fill(part, point)
+        if node is None:
+            return None
+        node = take_texts(node, part.schema)
+        problems = validate(node, part.schema, bound=True, key=part.key)
+        self.scope.diagnostics += problems
+        return None if problems else self._made(part.key, node)
+
+    def _made(self, key: str, node: Node) -> Made | None:
+        """What a key that passes its schema stands for; None after diagnostics."""
+        if self.task.kind == "command" and key in ("command", "outputs"):
+            return self._made_command(key, node)
+        if key in DEFINED or key == "outputs":
+            return self._resolve(DEFINED.get(key, "classifier"), node)
+        if key == "output":
+            return self._make_output(node)
+        if key == "fold_offsets":
+            return self._make_range(node)
+        if key == "naming" and not self._is_naming(node):
+            return None
+        if isinstance(node, Scalar):
+            return Made(node.value)
+        return Made(fill_defaults(to_plain(node), WORKFLOW, self.schema["properties"][key]))
+
+    def _fill(self, part: Part, point: Mapping[str, AxisValue]) -> Node | None:
+        if part.node is None:
+            return self.task.axes[part.key].fill(point[part.key])
+        bindings = self._bindings(point)
+        if part.key == "command":
+            bindings |= self._names
+        done = substitute(part.node, bindings)
+        self.scope.used |= done.used - self.task.axes.keys() - self._names.keys()
+        self.scope.diagnostics += done.diagnostics
+        return None if done.diagnostics else done.node
+
+    def _bindings(self, point: Mapping[str, AxisValue]) -> dict[str, Binding]:
+        axes = {name: self.task.axes[name].bind(value) for name, value in point.items()}
+        return {**self.scope.workflow.bindings, **axes}
+
+    def _made_command(self, key: str, node: Node) -> Made | None:
+        """The words of a command line in pieces, or the outputs' paths."""
+        if isinstance(node, Sequence) and key == "command":
+            words = [item.text for item in node.items if isinstance(item, Scalar)]
+            return Made([split_word(word) for word in words])
+        wrong = False
+        for entry in node.entries.values() if isinstance(node, MappingNode) else ():
+            problem = refuse_output(entry.value)
+            self.scope.diagnostics += [problem] if problem else []
+            wrong |= problem is not None
+        return None if wrong else Made(to_plain(node))
+
+    def _resolve(self, kind: str, node: Node) -> Made | None:
+        """The definitions that a key uses, and the axes that they draw on."""
+        items = node.items if isinstance(node, Sequence) else (node,)
+        found = [self.scope.definer.resolve(kind, item) for item in items]
+        uses = tuple(use for use in found if use is not None)
+        names = {name for use in uses for name in use.names()}
+        axes = tuple(name for name in self.task.axes if name in names)
+        return Made(None, uses, axes) if len(uses) == len(found) else None
+
+    def _define(self, key: str, uses: tuple[Use, ...], point: Mapping[str, AxisValue]) -> Json:
+        """The specs that definitions make at a point; None after diagnostics."""
+        bindings = self._bindings(point)
+        definer = self.scope.definer
+        if key == "datasets":
+            return definer.datasets(uses, bindings)
+        classifier = definer.classifier(uses[0], bindings)
+        return classifier["outputs"] if classifier and key == "outputs" else classifier
+
+    def _make_output(self, node: Node) -> Made | None:
+        text = node.text if isinstance(node, Scalar) else ""
+        wrong = refuse_folder(text)
+        if wrong:
+            self._error(wrong.code, f'"output" {wrong.reason}', node)
+        self.scope.outputs[self.task.name] = node
+        return None if wrong else Made(self._join(text, node))
+
+    def _make_range(self, node: Node) -> Made | None:
+        """The numbers of a range, or null."""
+        if isinstance(node, Scalar) and node.value is None:
+            return Made(None)
+        values = range_of(node)
+        wrong = [item for item in values if isinstance(item, Diagnostic)]
+        self.scope.diagnostics += wrong
+        return None if wrong else Made(values)
+
+    def _join(self, text: str, node: Node | None) -> str:
+        """An absolute folder; a relative one lies below IO.output, if that is not null."""
+        base = self.settings["IO"]["output"]
+        folder = join_output(self.scope.given.current, base or "", text)
+        if base is None and not text.startswith(("/", "~")) and "://" not in text:
+            message = f'"{self.task.name}" has no absolute output, and IO.output is null'
+            span = node.span if node else self.task.span
+            help = "give it an absolute output, or leave IO.output out"
+            self.scope.diagnostics.append(Diagnostic("no-output", message, span, help))
+        return folder
+
+    def _is_naming(self, node: Node) -> bool:
+        """Whether a naming is a relative path of a .root file, with the fields that there are."""
+        text = node.text if isinstance(node, Scalar) else ""
+        rest = NAMING_FIELD.sub("x", text)
+        field = re.search(r"\{[^{}]*\}?|\}", rest)
+        message, help = "", None
+        if field:
+            message = f"a naming has no field {field.group()}"
+            help = f"allowed: {', '.join(NAMING_FIELDS)}"
+        elif rest.startswith("/") or ".." in rest.split("/") or not rest.endswith(".root"):
+            message = f"{show(text)} is not the name of a .root file below the output"
+        if message:
+            self._error("bad-naming", message, node, help)
+        return not message
+
+    def _error(self, code: str, message: str, node: Node, help: str | None = None) -> None:
+        self.scope.diagnostics.append(Diagnostic(code, message, node.span, help, node.notes))
+
+
+def _with_change(use: Node, change: Entry) -> Node:
+    """A use of a classifier with one of its keys changed, over what the use changes itself."""
+    key = change.key.text
+    entries: Mapping[str, Entry] = {"use": Entry(Scalar("use", "use", False, use.span), use)}
+    base = use if isinstance(use, MappingNode) else MappingNode(entries, use.span)
+    before = base.get(key)
+    if isinstance(before, MappingNode) and isinstance(change.value, MappingNode):
+        entries = {**before.entries, **change.value.entries}
+        change = Entry(change.key, change.value.replace(entries))
+    return base.replace({**base.entries, key: change})
