@@ -260,7 +260,7 @@ class _Dataset:
         base = head.get("base")
         file = Origin(None, f"the folder of {head.span.file}", used=self.walk.used)
         yield Leaf(f"{path}.base", self.spec["base"], self.walk.written(base) if base else file)
-        rest = {key: self.spec[key] for key in ("tree", "norm")}
+        rest = {key: self.spec[key] for key in ("tree", "norm", "max_workers")}
         yield from self.walk.leaves(path, rest, head, "dataset")
         for number, (item, (year, node)) in enumerate(
             zip(self.spec["samples"], self.bound.samples, strict=False)
