@@ -1,6 +1,7 @@
 """The runtime's command line.
 
-``job`` runs one job of a bundle, ``run`` all that have to, ``clean`` removes their results.
+``job`` runs one job of a bundle, ``run`` all that have to, ``clean`` removes their results, ``why``
+says what makes a job run.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .machine import Pool, count_cores, list_gpus, measure_memory_mb
 from .process import Launch, runtime_command
 from .schedule import Outcome, Policy, Schedule
 from .summary import count_run, report_failures, summarise
+from .why import answer_why
 
 DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
@@ -54,6 +56,8 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
     try:
         if arguments.command == "clean":
             return clean(open_bundle(arguments.bundle), arguments.dry_run)
+        if arguments.command == "why":
+            return why(arguments)
         return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
@@ -77,6 +81,10 @@ def build_parser() -> argparse.ArgumentParser:
     remove = commands.add_parser("clean", help="remove the results of all of a bundle's cells")
     remove.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
     remove.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    why = commands.add_parser("why", help="say why a job has to run, or that it has not")
+    why.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
+    why.add_argument("job", metavar="JOB", help="its number or id; or the id of a cell")
+    why.add_argument("--format", choices=("text", "json"), default="text")
     return parser
 
 
@@ -163,6 +171,13 @@ def clean(bundle: Bundle, dry_run: bool) -> int:
                 remove_result(home)
     print(f"{count_noun(found, 'result')} {'would be ' if dry_run else ''}removed")
     return 0
+
+
+def why(arguments: argparse.Namespace) -> int:
+    """The ``why`` command; raises :class:`JobError` if there is no such job."""
+    code, lines = answer_why(open_bundle(arguments.bundle), arguments.job, arguments.format)
+    print("\n".join(lines))
+    return code
 
 
 def _report_cell(cell: CellHead, reason: str | None) -> None:

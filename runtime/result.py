@@ -43,12 +43,14 @@ from .spec import Cell
 __all__ = [
     "RESULT",
     "Attempt",
+    "Change",
     "InputFile",
     "KnownResults",
     "OutputFile",
     "PlannedCell",
     "Result",
     "Upstream",
+    "find_changes",
     "fingerprint",
     "load_result",
     "open_attempt",
@@ -71,6 +73,15 @@ class PlannedCell(Protocol):
     @property
     def hash(self) -> str:
         """The hash of what the result has to be made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Why a result does not hold, in a few words, and what changed: as it was, as it is."""
+
+    reason: str
+    before: int | str | None = None
+    after: int | str | None = None
 
 
 class KnownResults:
@@ -107,51 +118,60 @@ def stale_reason(cell: PlannedCell, known: KnownResults | None = None) -> str | 
         return "no result yet" if _is_missing(error) else str(error)
     if result.hash != cell.hash:
         return "its definition changed"
-    return (
-        _changed_output(result)
-        or _changed_input(result)
-        or _changed_upstream(result, known or KnownResults())
-    )
+    changes = find_changes(result, known or KnownResults())
+    return next((change.reason for change in changes), None)
+
+
+def find_changes(result: Result, known: KnownResults) -> Iterator[Change]:
+    """What is no longer as the result has it: its own files, its inputs, results it was made of."""
+    yield from _changed_outputs(result)
+    yield from _changed_inputs(result)
+    yield from _changed_upstream(result, known)
 
 
 def _is_missing(error: DataError) -> bool:
     return isinstance(error.__cause__, FileNotFoundError)
 
 
-def _changed_output(result: Result) -> str | None:
+def _changed_outputs(result: Result) -> Iterator[Change]:
     folder = str(result.folder)
     for row in result.files.values():
         try:
             status = read_status(f"{folder}/{row.path}")
         except FileNotFoundError:
-            return f"output {row.path} is gone"
+            yield Change(f"output {row.path} is gone")
         except (OSError, ValueError) as error:
-            return f"output {row.path!r}: {getattr(error, 'strerror', None) or error}"
-        if status.st_size != row.size or not stat.S_ISREG(status.st_mode):
-            return f"output {row.path} changed"
-    return None
+            yield Change(f"output {row.path!r}: {getattr(error, 'strerror', None) or error}")
+        else:
+            if status.st_size != row.size or not stat.S_ISREG(status.st_mode):
+                yield Change(f"output {row.path} changed", row.size, status.st_size)
 
 
-def _changed_input(result: Result) -> str | None:
+def _changed_inputs(result: Result) -> Iterator[Change]:
     for seen in result.inputs:
         try:
             now = fingerprint(seen.path)
         except DataError as error:
-            return f"input {error}"
+            yield Change(f"input {error}")
+            continue
         if (now.size, now.mtime_ns) != (seen.size, seen.mtime_ns):
-            return f"input {seen.path} changed"
-    return None
+            yield Change(f"input {seen.path} changed", _show_input(seen), _show_input(now))
 
 
-def _changed_upstream(result: Result, known: KnownResults) -> str | None:
+def _show_input(file: InputFile) -> str:
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(file.mtime_ns // 10**9))
+    return f"{file.size} bytes of {moment}"
+
+
+def _changed_upstream(result: Result, known: KnownResults) -> Iterator[Change]:
     for seen in result.upstream:
         try:
             now, cell = known.identify(seen.result)
         except DataError as error:
-            return f"upstream {error}"
+            yield Change(f"upstream {error}")
+            continue
         if now != seen.uuid:
-            return f"{cell} was made again"
-    return None
+            yield Change(f"{cell} was made again", seen.uuid, now)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from ..diagnostics import show, suggest
 from ..plan import Json
 
 SUGGESTED: Final = 2000
+SHOWN: Final = 20
 
 
 class BundleError(Exception):
@@ -106,4 +107,5 @@ class Bundle:
         first, stop = tasks[name]["jobs"]
         lines = itertools.islice(self.lines(first), min(stop - first, SUGGESTED))
         ids = [cell["id"] for line in lines for cell in self.load(line)["cells"]]
-        return f"{message}: {suggest(word, ids)}"
+        hint = f"there are {', '.join(ids[:SHOWN])}" if word in tasks else suggest(word, ids)
+        return f"{message}: {hint}"
