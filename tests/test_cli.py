@@ -193,7 +193,10 @@ def test_every_locale_can_show_errors(place, env):
 def test_formats_are_for_programs(place, capsys, command, format):
     assert main([command, "w.yml", "--format", format]) == 0
     out = capsys.readouterr().out
-    assert out == {"json": "[]\n", "github": ""}[format] if command == "check" else "[]" not in out
+    if command == "check":
+        assert out == {"json": "[]\n", "github": ""}[format]
+    else:
+        assert not out.startswith("[")
     assert main([command, "w.yml", "--format", format, "--param", "n=x"]) == 1
     captured = capsys.readouterr()
     assert captured.err == ""
