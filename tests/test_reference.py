@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from hcrc.compiler.cli import build_parser, main
 from hcrc.compiler.commands import COMMANDS
-from hcrc.compiler.defaults import task_kinds, task_schema
+from hcrc.compiler.defaults import resolve_reference, task_kinds, task_schema
 from hcrc.compiler.reference.keys import describe, key_entries, variant_sections
 from hcrc.compiler.reference.model import Chapter, Entry, Section, anchor, search
 from hcrc.compiler.schema import load_schemas
 from hcrc.compiler.violation import PLACEHOLDER
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference.md"
+WRITTEN = ("workflow", "dataset", "classifier", "settings", "definitions")
 VOID = ("meta", "input")
 
 
@@ -59,6 +60,34 @@ def test_every_option_of_every_command_is_there(capsys):
             assert all(option in text for option in action.option_strings), (name, action)
 
 
+def test_every_key_is_explained():
+    missing = [place for name in WRITTEN for place in unexplained(name)]
+    assert missing == [], "give each of these keys a description in the schema"
+
+
+def unexplained(name):
+    """Properties of a schema without a description, neither here nor where they refer to.
+
+    Those of ``sharing`` are keys of tasks, which describe them.
+    """
+    file = f"{name}.schema.json"
+    pending = [(name, load_schemas()[file])]
+    while pending:
+        path, schema = pending.pop()
+        if isinstance(schema, list):
+            pending += [(path, item) for item in schema]
+        elif isinstance(schema, dict):
+            for key, part in schema.get("properties", {}).items():
+                if isinstance(part, dict) and "const" not in part:
+                    resolved, _ = resolve_reference(part, file)
+                    if "description" not in resolved:
+                        yield f"{path}.{key}"
+            pending += [
+                (path if key in ("properties", "$defs") else f"{path}.{key}", item)
+                for key, item in schema.items() if key not in ("default", "enum", "if", "sharing")
+            ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
@@ -70,6 +99,11 @@ def test_every_option_of_every_command_is_there(capsys):
         ({"type": "number", "exclusiveMaximum": 1, "minimum": 0}, "number from 0 below 1"),
         ({"type": "integer", "minimum": 2, "multipleOf": 2}, "integer from 2, a multiple of 2"),
         ({"type": ["string", "null"]}, "text or null"),
+        ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, "true or false or null"),
+        ({"type": ["array", "string"], "items": {"type": "string"}, "uniqueItems": True},
+         "(list of texts, none twice) or text"),
+        ({"type": "object", "allOf": [{"then": {"title": "a"}}, {"then": {"title": "b"}}]},
+         "mapping: a or b"),
         ({"enum": ["a", "b", "1"]}, 'a, b or "1"'),
         ({"const": 1}, "1"),
         ({}, "any value"),

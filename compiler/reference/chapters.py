@@ -86,7 +86,10 @@ def tasks_chapter() -> Chapter:
         sections.append(Section(f"{kind} task", task_schema(kind)["description"], own))
         for section in variant_sections(task_schema(kind), WORKFLOW):
             variants.setdefault(section.title, section)
-    help = "What is done. A reference is the name of another task, which is run before."
+    help = (
+        "What is done. A reference is the name of another task, which is run before, or the path of"
+        " the result of an earlier one: a result.json, or the folder that holds it."
+    )
     return Chapter("Tasks", help, (*sections, *variants.values()))
 
 

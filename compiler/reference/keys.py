@@ -83,6 +83,8 @@ def _describe_kind(kind: str, schema: Json, file: str) -> str:
         return f"{noun}{_bounds(schema)}"
     if kind == "array":
         return f"{noun}{_entries(schema, file)}"
+    if kind == "object" and _variants(schema, file):
+        return f"{noun}: {_either(part['title'] for part, _ in _variants(schema, file))}"
     if kind == "object":
         values = schema.get("additionalProperties")
         return f"{noun}, each value {_inside(values, file)}" if isinstance(values, dict) else noun
@@ -201,7 +203,8 @@ def _number(value: float) -> str:
 
 
 def _either(words: Iterable[str]) -> str:
-    once = list(dict.fromkeys(words))
+    once = sorted(dict.fromkeys(words), key=lambda word: word == "null")
+    once = [f"({word})" if len(once) > 1 and ", " in word else word for word in once]
     return " or ".join(filter(None, [", ".join(once[:-1]), *once[-1:]]))
 
 
