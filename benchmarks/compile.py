@@ -8,6 +8,7 @@ Each row has a yardstick measured in the same run: ``yaml.safe_load`` of the sam
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from hcrc.compiler.bundle import job_lines
+from hcrc.compiler.bundle import write_jobs
 from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.parse import parse
 
@@ -75,7 +76,7 @@ def measure(name: str, text: str, folder: Path) -> tuple[str, ...]:
     plan = compilation.plan
     if plan is None:
         raise SystemExit(f"{name}: {compilation.diagnostics[0].message}")
-    writing, _ = seconds(lambda: job_lines(plan))
+    writing, _ = seconds(lambda: write_jobs(plan, io.BytesIO()))
     dumping, _ = seconds(lambda: [json.dumps(job.to_json(), sort_keys=True) for job in plan.jobs])
     times = (parsing, loading, checking, writing, dumping, checking + writing)
     cells = sum(task.cells for task in plan.tasks)

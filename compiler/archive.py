@@ -13,8 +13,8 @@ from typing import Final
 
 from .files import Disk, RecordedFiles, UsedEnvironment
 from .phases import Request
-from .plan import HASH_LENGTH, Json, canonical
 from .shipped import workflows_folder
+from .values import HASH_BYTES, Json, canonical
 
 SOURCES: Final = "sources.json"
 PLACES: Final = ("path", "current", "home", "package")
@@ -42,7 +42,7 @@ def hash_sources(record: Json) -> str:
     """The hash of what was compiled, wherever it lay."""
     kept = {key: value for key, value in record.items() if key not in PLACES}
     kept["files"] = list(record["files"].values())
-    return hashlib.sha256(canonical(kept).encode()).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(canonical(kept).encode()).hexdigest()[: 2 * HASH_BYTES]
 
 
 def dump_sources(record: Json) -> bytes:

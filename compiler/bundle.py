@@ -13,16 +13,17 @@ import io
 import json
 import os
 import shutil
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from .archive import SOURCES, dump_sources, hash_sources
-from .plan import JobWriter, Json, Plan, canonical
+from .lines import job_lines
+from .plan import Plan
+from .values import Json, canonical
 
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 PLAN_HASH_LENGTH: Final = 12
@@ -36,26 +37,34 @@ if __name__ == "__main__":
 """
 
 
-def pack(plan: Plan, emitted: Mapping[str, bytes], sources: Json) -> tuple[str, dict[str, bytes]]:
-    """The plan's hash, and the files of its bundle by name.
+def write_bundle(
+    output: Path, plan: Plan, emitted: Mapping[str, bytes], sources: Json = None
+) -> Path:
+    """Write a plan as the bundle NAME/HASH below ``output``, and return that folder.
 
-    ``sources`` is what the plan was made from: the hash covers it, but for where it lay.
+    ``sources`` is what the plan was made from: the hash covers it, but for where it lay. A bundle
+    that is there is left alone, since it is the same; anything else in its way is an
+    :class:`OSError`.
     """
-    jobs, index = job_lines(plan)
-    files = {
-        "jobs.jsonl": jobs,
-        "jobs.idx": index,
-        "hcrc.pyz": build_zipapp(),
-        **emitted,
-    }
-    table = {**plan_table(plan, files), "sources": hash_sources(sources)}
-    plan_hash = hashlib.sha256(canonical(table).encode()).hexdigest()[:PLAN_HASH_LENGTH]
-    text = json.dumps({**table, "hash": plan_hash}, indent=1, ensure_ascii=False)
-    plan_json = text.encode() + b"\n"
-    return plan_hash, {**files, SOURCES: dump_sources(sources), "plan.json": plan_json}
+    parent = output / plan.name
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = parent / f".{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        table = plan_table(plan, _write_files(temporary, plan, emitted))
+        table["sources"] = hash_sources(sources)
+        plan_hash = hashlib.sha256(canonical(table).encode()).hexdigest()[:PLAN_HASH_LENGTH]
+        text = json.dumps({**table, "hash": plan_hash}, indent=1, ensure_ascii=False)
+        _write(temporary / SOURCES, dump_sources(sources))
+        _write(temporary / "plan.json", text.encode() + b"\n")
+        _move(temporary, parent / plan_hash)
+        return parent / plan_hash
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def plan_table(plan: Plan, files: Mapping[str, bytes]) -> dict[str, Json]:
+def plan_table(plan: Plan, checksums: Mapping[str, str]) -> dict[str, Json]:
     """``plan.json`` but for its own hash: what was bound, the tasks, the files' checksums."""
     return {
         "hcrc": 1,
@@ -63,19 +72,34 @@ def plan_table(plan: Plan, files: Mapping[str, bytes]) -> dict[str, Json]:
         "parameters": dict(plan.parameters),
         "jobs": len(plan.jobs),
         "tasks": [task.to_json() for task in plan.tasks],
-        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+        "files": dict(sorted(checksums.items())),
     }
 
 
-def job_lines(plan: Plan) -> tuple[bytes, bytes]:
-    """``jobs.jsonl``, and ``jobs.idx``: where each of its lines begins, as 64-bit integers."""
-    writer = JobWriter()
-    lines, offsets = bytearray(), []
-    for job in plan.jobs:
-        offsets.append(len(lines))
-        lines += writer.line(job).encode()
-        lines += b"\n"
-    return bytes(lines), struct.pack(f"<{len(offsets)}Q", *offsets)
+def _write_files(folder: Path, plan: Plan, emitted: Mapping[str, bytes]) -> dict[str, str]:
+    """Write what makes the plan run; the checksum of each file by name."""
+    with (folder / "jobs.jsonl").open("wb") as file:
+        checksum, index = write_jobs(plan, file)
+    files = {"jobs.idx": index, "hcrc.pyz": build_zipapp(), **emitted}
+    for name, data in files.items():
+        _write(folder / name, data)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return {"jobs.jsonl": checksum, **sums}
+
+
+def write_jobs(plan: Plan, file: BinaryIO) -> tuple[str, bytes]:
+    """Write ``jobs.jsonl``; returns its checksum, and ``jobs.idx``: where each line begins.
+
+    The positions are 64-bit integers, the lowest byte first.
+    """
+    sha, index, position = hashlib.sha256(), bytearray(), 0
+    for line in (line for task in plan.tasks for line in job_lines(task)):
+        index += position.to_bytes(8, "little")
+        for piece in line:
+            data = piece.encode()
+            sha.update(data)
+            position += file.write(data)
+    return sha.hexdigest(), bytes(index)
 
 
 def is_bundle(folder: Path) -> bool:
@@ -86,30 +110,6 @@ def is_bundle(folder: Path) -> bool:
         return False
 
 
-def write_bundle(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Write the files into a new folder; False if the bundle is there already.
-
-    A folder of that name is the same bundle, since it is named by its hash; anything else that
-    is in the way is an :class:`OSError`.
-    """
-    if is_bundle(folder):
-        return False
-    if os.path.lexists(folder):
-        raise FileExistsError(
-            errno.EEXIST, "something that is no bundle is in the way", str(folder)
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        for name, data in files.items():
-            _write(temporary / name, data)
-        _move(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return True
-
-
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -118,6 +118,13 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _move(temporary: Path, folder: Path) -> None:
+    """Give a bundle its name, unless it is there."""
+    if is_bundle(folder):
+        return
+    if os.path.lexists(folder):
+        raise FileExistsError(
+            errno.EEXIST, "something that is no bundle is in the way", str(folder)
+        )
     try:
         temporary.rename(folder)
     except OSError:

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from .defaults import WORKFLOW, fill_defaults
 from .diagnostics import Diagnostic, show
 from .execution import execution_keys, make_execution
-from .folders import axis_text, cell_id
-from .keys import FAILED, Keys, Place
+from .folders import axis_text
+from .grid import Grid
+from .keys import FAILED, Keys, Part
 from .nodes import Node, to_plain
-from .plan import AxisValue, Cell, Hasher, Json
 from .schema import validate
 from .scope import Scope
 from .settings import effective_settings
+from .table import CellTable, Keyed, Reading, read_cells
 from .template import substitute
+from .values import AxisValue, Json
 from .workflow import Task, TaskReference
 
 SHARING: Final = f"{WORKFLOW}#/$defs/sharing"
-
-
-class Gathered(NamedTuple):
-    """Cells that a task reads, by place on the axes it shares with theirs; None if they failed."""
-
-    key: str
-    gathers: bool
-    shared: Place
-    cells: Mapping[Place, list[Json]] | None
-
-    def at(self, place: Place) -> Json:
-        """The cells at a place; one alone, unless the task gathers."""
-        found = self.cells[place] if self.cells else [None]
-        return found if self.gathers else found[0]
 
 
 class TaskBody:
@@ -41,64 +29,56 @@ class TaskBody:
     def __init__(self, scope: Scope, task: Task) -> None:
         self.scope = scope
         self.task = task
-        self._hasher = Hasher(task.kind)
+        self.grid = Grid({name: axis.values for name, axis in task.axes.items()})
         self._before = scope.problems()
         self.settings = self._settings()
         self.execution, self.group = self._execution()
-        self._gathered = [self._gather(item) for item in task.references]
+        self._readings = [self._read(item) for item in task.references]
         self._keys = Keys(scope, task, self.settings)
         self._parts = self._keys.parts()
-        self._fixed = self._fix()
-        self._varying = [part for part in self._parts if part.key not in self._fixed]
-        self._root = self._fixed.pop("output", None)
-        named = {name for part in self._parts if part.key == "output" for name in part.axes}
-        self._in_path = [name for name in task.axes if name not in named]
 
-    def cells(self) -> list[Cell] | None:
-        """The cells at all points, in order; None after diagnostics, here or in what is read."""
+    def cells(self) -> CellTable | None:
+        """The cells at all points; None after diagnostics, here or in what is read."""
+        values = self.values_at(next(self.grid.points()))
         if self.scope.problems() == self._before:
             self._check_axes()
-        unread = any(reference.cells is None for reference in self._gathered)
-        if unread or self.scope.problems() > self._before or FAILED in self._fixed.values():
+        readings = [reading for reading in self._readings if reading is not None]
+        unread = len(readings) < len(self._readings)
+        if unread or self.scope.problems() > self._before or FAILED in values.values():
             return None
-        found: list[Cell] = []
-        for point in self.task.points():
-            cell = self._cell(point)
-            if cell is None:
+        keys = {key: Keyed(Grid({}), [value]) for key, value in values.items()}
+        varying = [part for part in self._parts if any(part.drawn_on())]
+        filled = {part.key: self._fill_from_axis(part) for part in varying}
+        keys |= {key: keyed for key, keyed in filled.items() if keyed is not None}
+        made = [part for part in varying if filled[part.key] is None]
+        for point in self.grid.points() if made else ():
+            if FAILED in self._make_at(point, made).values():
                 return None
-            found.append(cell)
-        return found
+        keys |= {part.key: self._collect(part) for part in made}
+        head = keys.pop("output")
+        below = tuple(name for name in self.task.axes if name not in head.grid.axes)
+        name, kind = self.task.name, self.task.kind
+        return CellTable(name, kind, self.grid, keys, tuple(readings), head, below)
 
-    def _fix(self) -> dict[str, Json]:
-        """Make every key at the first point; the values that are the same at all of them."""
-        point = next(self.task.points(), {})
-        texts = {name: axis_text(value) for name, value in point.items()}
-        fixed = self._keys.absent()
-        for reference in self._gathered:
-            if not reference.shared:
-                fixed[reference.key] = reference.at(())
-        for part in self._parts:
-            value = self._keys.value(part, point, texts)
-            if any(part.drawn_on()):
-                fixed.pop(part.key, None)
-            else:
-                fixed[part.key] = value
-        return fixed
+    def values_at(self, point: Mapping[str, AxisValue]) -> dict[str, Json]:
+        """What each key stands for at a point, the folder as ``output``; FAILED if it is wrong."""
+        return self._keys.absent() | self._make_at(point, self._parts)
 
-    def _cell(self, point: Mapping[str, AxisValue]) -> Cell | None:
-        """The cell at a point; None after diagnostics."""
+    def _make_at(self, point: Mapping[str, AxisValue], parts: list[Part]) -> dict[str, Json]:
         texts = {name: axis_text(value) for name, value in point.items()}
-        own = {part.key: self._keys.value(part, point, texts) for part in self._varying}
-        if FAILED in own.values():
+        return {part.key: self._keys.value(part, point, texts) for part in parts}
+
+    def _fill_from_axis(self, part: Part) -> Keyed | None:
+        """The values of a key that an axis fills, if they are right as they are."""
+        if not self._keys.takes_axis(part):
             return None
-        for reference in self._gathered:
-            if reference.shared:
-                place = tuple([texts[name] for name in reference.shared])
-                own[reference.key] = reference.at(place)
-        folders = [f"{name}={texts[name]}" for name in self._in_path]
-        output = "/".join([own.pop("output", self._root), *folders])
-        id = cell_id(self.task.name, texts)
-        return Cell(id, point, output, self._hasher.hash_spec(self._fixed, own), self._fixed, own)
+        return Keyed(self.grid.part((part.key,)), self.task.axes[part.key].values)
+
+    def _collect(self, part: Part) -> Keyed:
+        """The values of a key, which are made by now."""
+        names = set(part.drawn_on())
+        grid = self.grid.part([name for name in self.task.axes if name in names])
+        return Keyed(grid, [self._make_at(point, [part])[part.key] for point in grid.points()])
 
     def _settings(self) -> Json:
         given = self.scope.given
@@ -141,26 +121,21 @@ class TaskBody:
     def _check_axes(self) -> None:
         """An axis fills the key of its name, stands in some string, or selects what is read."""
         used = {name for part in self._parts for name in part.drawn_on()}
-        for reference in self._gathered:
-            used.update(reference.shared)
+        targets = {reference.task for reference in self.task.references}
+        for task in (task for task in self.scope.workflow.tasks if task.name in targets):
+            used.update(task.axes)
         for axis in self.task.axes.values():
             if axis.name not in used:
                 message = f'the axis "{axis.name}" changes nothing in "{self.task.name}"'
                 help = f"use {{{axis.name}}} in a value of the task"
                 self._error("unused-axis", message, axis.node, help)
 
-    def _gather(self, reference: TaskReference) -> Gathered:
-        """The cells referred to, by their place on the axes that both tasks have."""
-        target = next(task for task in self.scope.workflow.tasks if task.name == reference.task)
-        shared = tuple(name for name in target.axes if name in self.task.axes)
-        if target.name not in self.scope.cells:
-            return Gathered(reference.key, reference.gathers, shared, None)
-        cells: dict[Place, list[Json]] = {}
-        for cell in self.scope.cells[target.name]:
-            place = tuple([axis_text(cell.axes[name]) for name in shared])
-            value = {"cell": cell.id, "result": f"{cell.output}/result.json", "hash": cell.hash}
-            cells.setdefault(place, []).append(value)
-        return Gathered(reference.key, reference.gathers, shared, cells)
+    def _read(self, reference: TaskReference) -> Reading | None:
+        """The cells referred to; None if they failed."""
+        table = self.scope.cells.get(reference.task)
+        if table is None:
+            return None
+        return read_cells(self.grid, reference.key, reference.gathers, table)
 
     def _error(self, code: str, message: str, node: Node, help: str | None = None) -> None:
         self.scope.diagnostics.append(Diagnostic(code, message, node.span, help, node.notes))

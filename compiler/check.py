@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from .diagnostics import Diagnostic, suggest
 from .nodes import Node
-from .plan import Json, Plan
+from .plan import Plan, PlannedTask
 from .settings import unused_settings
+from .table import Cell
+from .values import Json
 from .workflow import Task, Workflow
 
 
@@ -38,36 +40,58 @@ def _same_outputs(
     plan: Plan, tasks: Mapping[str, Task], outputs: Mapping[str, Node | None]
 ) -> list[Diagnostic]:
     """One message for each pair of tasks with a folder in common."""
-    owners: dict[str, tuple[str, str]] = {}
+    tables = [task.table for task in plan.tasks if _may_collide(task, plan)]
+    twice = _find_repeated(folder for table in tables for folder in table.output)
+    owners: dict[str, Cell] = {}
     found: dict[tuple[str, str], Diagnostic] = {}
-    for job in plan.jobs:
-        for cell in job.cells:
-            task, other = owners.setdefault(cell.output, (job.name, cell.id))
-            if other == cell.id or (task, job.name) in found:
-                continue
-            node = outputs.get(job.name)
-            span = node.span if node else tasks[job.name].span
-            first = outputs.get(task)
-            note = (f"the output of {other}", first.span if first else tasks[task].span)
-            message = f"{cell.id} and {other} write to the same folder: {cell.output}"
-            found[task, job.name] = Diagnostic("same-output", message, span, notes=(note,))
+    for cell in (cell for table in tables if twice for cell in table):
+        folder, name = cell.output, cell.table.name
+        other = owners.setdefault(folder, cell) if hash(folder) in twice else cell
+        if other is cell or (other.table.name, name) in found:
+            continue
+        node, first = outputs.get(name), outputs.get(other.table.name)
+        span = node.span if node else tasks[name].span
+        note = (f"the output of {other.id}", (first or tasks[other.table.name]).span)
+        message = f"{cell.id} and {other.id} write to the same folder: {folder}"
+        found[other.table.name, name] = Diagnostic("same-output", message, span, notes=(note,))
     return list(found.values())
+
+
+def _may_collide(task: PlannedTask, plan: Plan) -> bool:
+    """Whether folders of a task may be the same as others, of its own or of another task.
+
+    Below a folder that is the same for all cells, their axes keep them apart.
+    """
+    near = (other.common_root for other in plan.tasks if other is not task)
+    return bool(task.table.head.grid.axes) or any(_overlap(task.common_root, root) for root in near)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one folder is the other one, or lies in it."""
+    shorter, longer = sorted((f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"), key=len)
+    return longer.startswith(shorter)
+
+
+def _find_repeated(texts: Iterable[str]) -> set[int]:
+    """The hashes of texts that may be there twice: the texts themselves would take more memory."""
+    seen: set[int] = set()
+    twice: set[int] = set()
+    for number in map(hash, texts):
+        (twice if number in seen else seen).add(number)
+    return twice
 
 
 def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:
     """Labels of a cached dataset that the classifier trained on it has no class for."""
-    caches: dict[str, set[str]] = {}
-    checked: dict[tuple[str, int], list[Diagnostic]] = {}
-    for job in plan.jobs:
-        for cell in job.cells if job.task in ("cache", "train") else ():
-            spec = cell.spec
-            if job.task == "cache":
-                caches[cell.id] = _labels(spec["datasets"])
-                continue
-            pair = spec["dataset"]["cell"], id(spec["classifier"])
-            if pair not in checked:
-                checked[pair] = _unknown(caches[pair[0]], spec["classifier"], tasks[job.name])
-    return list(dict.fromkeys(item for found in checked.values() for item in found))
+    found: list[Diagnostic] = []
+    for table in (task.table for task in plan.tasks if task.task == "train"):
+        classifiers = table.keys["classifier"]
+        for reading in (item for item in table.readings if item.key == "dataset"):
+            pairs = zip(reading.places, table.grid.places(classifiers.grid), strict=True)
+            for number, place in dict.fromkeys(pairs):
+                labels = _labels(reading.table.value("datasets", number))
+                found += _unknown(labels, classifiers.values[place], tasks[table.name])
+    return list(dict.fromkeys(found))
 
 
 def _labels(datasets: Json) -> set[str]:

@@ -15,7 +15,8 @@ from .archive import record_sources
 from .diagnostics import Diagnostic, errors_of
 from .files import Disk
 from .phases import Phases, Request, check_encoding
-from .plan import Json, Plan
+from .plan import Plan
+from .values import Json
 
 __all__ = ["Compilation", "Request", "compile_workflow"]
 
@@ -33,14 +34,11 @@ class Compilation(NamedTuple):
     def write(self, output: Path) -> Path:
         """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
         from .backends import shell
-        from .bundle import pack, write_bundle
+        from .bundle import write_bundle
 
         if self.plan is None:
             raise ValueError("there is no plan to write")
-        plan_hash, files = pack(self.plan, shell.emit(self.plan), self.sources)
-        folder = output / self.plan.name / plan_hash
-        write_bundle(folder, files)
-        return folder
+        return write_bundle(output, self.plan, shell.emit(self.plan), self.sources)
 
 
 def compile_workflow(request: Request) -> Compilation:

@@ -18,11 +18,11 @@ from .folders import expand_home
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
-from .plan import Json
 from .schema import validate
 from .sources import SELECT, Sources
 from .template import substitute
 from .uses import Use, Uses
+from .values import Json
 from .workflow import Workflow
 
 YEAR: Final = "year"

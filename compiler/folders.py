@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from .plan import AxisValue
+from .values import AxisValue
 
 SAFE: Final = "-_.,=+@ "
 MAX_NAME: Final = 255
@@ -22,12 +22,6 @@ def axis_text(value: AxisValue) -> str:
         return str(value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return quote(text, safe=SAFE)
-
-
-def cell_id(task: str, texts: Mapping[str, str]) -> str:
-    """The readable id of a cell, from the texts of its axes: ``train[offset=3]``."""
-    axes = ",".join([f"{name}={text}" for name, text in texts.items()])
-    return f"{task}[{axes}]" if axes else task
 
 
 def join_output(current: Path, base: str, text: str) -> str:
@@ -66,9 +60,12 @@ def refuse_folder(text: str) -> Refusal | None:
     return None
 
 
-def common_root(outputs: Sequence[str]) -> str:
-    """The folder that all outputs of a task lie in."""
-    if not outputs:
-        return ""
-    root = os.path.commonpath(outputs)
-    return outputs[0] if root == os.path.sep else root
+def common_root(outputs: Iterable[str]) -> str:
+    """The folder that all of some absolute folders lie in."""
+    root = ""
+    for output in outputs:
+        if not root:
+            root = output
+        elif not output.startswith(f"{root}/"):
+            root = os.path.commonpath((root, output))
+    return root

@@ -18,12 +18,12 @@ from .folders import join_output, refuse_folder
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
-from .plan import AxisValue, Json
 from .ranges import range_of
 from .schema import shipped_check, validate
 from .scope import Scope
 from .template import names_in, substitute
 from .uses import Use
+from .values import AxisValue, Json
 from .words import inputs_and_outputs, refuse_output, split_word
 from .workflow import Task
 
@@ -125,6 +125,14 @@ class Keys:
             made.specs[place] = self._define(part.key, made.uses, point)
         return FAILED if made.specs[place] is None else made.specs[place]
 
+    def takes_axis(self, part: Part) -> bool:
+        """Whether an axis fills a key, and all its values are right as they are."""
+        values = self.task.axes[part.key].values if part.node is None else ()
+        return bool(values) and all(self._takes(part, value) for value in values)
+
+    def _takes(self, part: Part, value: AxisValue) -> bool:
+        return part.key != "fold_offsets" and shipped_check(part.schema, bound=True)(value)
+
     def _part(self, key: str, node: Node) -> Part:
         names = names_in(node)
         axes = tuple(name for name in self.task.axes if name in names)
@@ -158,8 +166,7 @@ class Keys:
 
     def _make(self, part: Part, point: Mapping[str, AxisValue]) -> Made | None:
         """A key filled and checked at a point; None after diagnostics."""
-        plain = part.node is None and part.key != "fold_offsets"
-        if plain and shipped_check(part.schema, bound=True)(point[part.key]):
+        if part.node is None and self._takes(part, point[part.key]):
             return Made(point[part.key])
         node = self._fill(part, point)
         if node is None:

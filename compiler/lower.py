@@ -17,9 +17,9 @@ from .folders import axis_text
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, without
 from .parameters import RESERVED, Binding
-from .plan import AxisValue
 from .ranges import range_of
 from .template import substitute
+from .values import AxisValue
 from .workflow import Axis, Task, TaskReference
 
 MAX_CELLS: Final = 1_000_000

@@ -15,7 +15,7 @@ from .codes import MISSING, PLACEHOLDERS, UNREAD, WRONG_TYPES
 from .defaults import task_kinds
 from .definitions import Definer
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
-from .expand import Expansion
+from .expand import expand
 from .files import Files, UsedEnvironment
 from .lower import Lowering
 from .nodes import Entry, Node, Scalar
@@ -185,7 +185,7 @@ class Phases:
             problems += unused_settings(node, kinds)
         definer = Definer(self.sources, workflow, self.environment)
         scope = Scope(workflow, definer, Given(settings, given, self.request.current))
-        plan = Expansion(scope).run()
+        plan = expand(scope)
         self.diagnostics += problems
         self.diagnostics += check_task_settings(workflow.tasks)
         self.diagnostics += [*definer.diagnostics, *scope.diagnostics]

@@ -1,78 +1,78 @@
-"""The Plan: concrete cells and jobs, with their hashes. It holds no template and no open name.
-
-Source of the hash rule: each field of ``schemas/job.schema.json`` says by ``x-role`` whether it
-decides the results or only how they are made; ``x-version`` is the version of what a task does.
-"""
+"""The Plan: concrete cells and jobs, made when asked for. It holds no template and no open name."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from json.encoder import encode_basestring
-from typing import Any, Final, NamedTuple
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple, overload
 
-from .schema import load_schemas
+from .folders import common_root
+from .hashing import Hasher, result_part
+from .table import Cell, CellTable, Reading
+from .values import HASH_BYTES, AxisValue, Json, canonical
 
-Json = Any
-AxisValue = int | float | str | bool
-HASH_LENGTH: Final = 32
-
-
-class Cell(NamedTuple):
-    """One point of a task's axes: its folder, its spec, and the hash of what decides it.
-
-    The spec is in two halves: ``fixed`` is one object for all cells of the task, ``own`` is
-    what differs. They have no key in common.
-    """
-
-    id: str
-    axes: Mapping[str, AxisValue]
-    output: str
-    hash: str
-    fixed: Mapping[str, Json]
-    own: Mapping[str, Json]
-
-    @property
-    def spec(self) -> dict[str, Json]:
-        """The whole spec."""
-        return {**self.fixed, **self.own}
-
-    def to_json(self) -> Json:
-        """The cell as ``schemas/job.schema.json`` has it."""
-        return {
-            "id": self.id,
-            "axes": self.axes,
-            "output": self.output,
-            "hash": self.hash,
-            "spec": self.spec,
-        }
-
-    def reads(self, keys: Iterable[str]) -> Iterator[str]:
-        """Ids of the cells that some keys of the spec refer to."""
-        for key in keys:
-            value = self.own[key] if key in self.own else self.fixed[key]
-            for each in value if isinstance(value, list) else (value,):
-                yield each["cell"]
+__all__ = [
+    "HASH_LENGTH",
+    "AxisValue",
+    "Cell",
+    "CellTable",
+    "Hasher",
+    "JobSpec",
+    "Json",
+    "Plan",
+    "PlannedTask",
+    "canonical",
+    "result_part",
+]
+HASH_LENGTH = 2 * HASH_BYTES
 
 
 class JobSpec(NamedTuple):
     """Cells that share a process: one line of ``jobs.jsonl``."""
 
-    id: str
-    number: int
-    name: str
-    task: str
-    needs: tuple[int, ...]
-    cells: tuple[Cell, ...]
-    execution: Mapping[str, Json]
+    planned: PlannedTask
+    position: int
+
+    @property
+    def number(self) -> int:
+        """Which line it is, over all tasks."""
+        return self.planned.first + self.position
+
+    @property
+    def id(self) -> str:
+        """The ids of its first and its last cell."""
+        return self.planned.job_id(self.position)
+
+    @property
+    def name(self) -> str:
+        """The name of its task."""
+        return self.planned.name
+
+    @property
+    def task(self) -> str:
+        """What kind of task it is."""
+        return self.planned.task
+
+    @property
+    def needs(self) -> tuple[int, ...]:
+        """The numbers of the jobs whose cells it reads."""
+        return tuple(self.planned.needs_of(self.position))
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """What it makes."""
+        numbers = self.planned.numbers(self.position)
+        return tuple([Cell(self.planned.table, number) for number in numbers])
+
+    @property
+    def execution(self) -> Mapping[str, Json]:
+        """How it runs."""
+        return self.planned.execution
 
     def to_json(self) -> Json:
         """The job as ``schemas/job.schema.json`` has it."""
-        return {**self.head(), "cells": [cell.to_json() for cell in self.cells]}
-
-    def head(self) -> dict[str, Json]:
-        """The job without its cells."""
         return {
             "hcrc": 1,
             "id": self.id,
@@ -81,19 +81,93 @@ class JobSpec(NamedTuple):
             "task": self.task,
             "needs": list(self.needs),
             "execution": self.execution,
+            "cells": [cell.to_json() for cell in self.cells],
         }
 
 
-class PlannedTask(NamedTuple):
-    """The jobs of one task: numbers ``first`` to ``stop`` - 1, its results below ``root``."""
+class PlannedTask:
+    """The jobs of one task, numbered from ``first``: ``group`` cells to each.
 
-    name: str
-    task: str
-    first: int
-    stop: int
-    cells: int
-    root: str
-    needs: tuple[str, ...]
+    ``reads`` are its references, each with the task that it reads.
+    """
+
+    def __init__(
+        self,
+        table: CellTable,
+        first: int,
+        group: int,
+        execution: Mapping[str, Json],
+        reads: Sequence[tuple[Reading, PlannedTask]],
+    ) -> None:
+        self.table = table
+        self.first = first
+        self.group = group
+        self.execution = execution
+        self.reads = reads
+
+    def __len__(self) -> int:
+        return -(-len(self.table) // self.group)
+
+    @property
+    def name(self) -> str:
+        """Its name in the workflow."""
+        return self.table.name
+
+    @property
+    def task(self) -> str:
+        """What kind of task it is."""
+        return self.table.kind
+
+    @property
+    def stop(self) -> int:
+        """The number after that of its last job."""
+        return self.first + len(self)
+
+    @property
+    def cells(self) -> int:
+        """How many cells it has."""
+        return len(self.table)
+
+    @cached_property
+    def common_root(self) -> str:
+        """The folder that all results lie in."""
+        return common_root(self.table.output)
+
+    @property
+    def root(self) -> str:
+        """The same; the folder of the first cell if it is the root of the file system."""
+        return self.table.output.text(0) if self.common_root == os.path.sep else self.common_root
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of the tasks that it reads."""
+        return tuple(dict.fromkeys(planned.name for _, planned in self.reads))
+
+    def numbers(self, index: int) -> range:
+        """The cells of one of its jobs."""
+        return range(index * self.group, min((index + 1) * self.group, len(self.table)))
+
+    def job_id(self, index: int) -> str:
+        """The id of one of its jobs."""
+        numbers = self.numbers(index)
+        first, last = self.table.id.text(numbers[0]), self.table.id.text(numbers[-1])
+        return first if len(numbers) == 1 else f"{first}~{last}"
+
+    def needs_of(self, index: int) -> Sequence[int]:
+        """The jobs that one of its jobs needs, in order."""
+        runs = [
+            planned.jobs_of(reading.numbers(number))
+            for number in self.numbers(index)
+            for reading, planned in self.reads
+        ]
+        return runs[0] if len(runs) == 1 else sorted(set().union(*runs))
+
+    def jobs_of(self, numbers: Sequence[int]) -> Sequence[int]:
+        """The jobs of some of its cells, in order."""
+        first, group = self.first, self.group
+        if isinstance(numbers, range) and numbers.step == 1:
+            return range(first + numbers.start // group, first + (numbers.stop - 1) // group + 1)
+        return sorted({first + number // group for number in numbers})
 
     def to_json(self) -> Json:
         """The task as ``plan.json`` lists it."""
@@ -107,154 +181,38 @@ class PlannedTask(NamedTuple):
         }
 
 
+class Jobs(Sequence[JobSpec]):
+    """All jobs of a plan by number; each is made when asked for."""
+
+    def __init__(self, tasks: tuple[PlannedTask, ...]) -> None:
+        self.tasks = tasks
+
+    def __len__(self) -> int:
+        return self.tasks[-1].stop if self.tasks else 0
+
+    def __iter__(self) -> Iterator[JobSpec]:
+        return (JobSpec(task, index) for task in self.tasks for index in range(len(task)))
+
+    @overload
+    def __getitem__(self, number: int) -> JobSpec: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[JobSpec]: ...
+    def __getitem__(self, number: int | slice) -> JobSpec | list[JobSpec]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        task = self.tasks[bisect_right(self.tasks, number, key=lambda task: task.first) - 1]
+        return JobSpec(task, number - task.first)
+
+
 class Plan(NamedTuple):
     """All jobs of a workflow, each after the jobs it needs."""
 
     name: str
     parameters: Mapping[str, Json]
     tasks: tuple[PlannedTask, ...]
-    jobs: tuple[JobSpec, ...]
 
-
-SMALL: Final = 4
-CANONICAL: Final = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-)
-
-
-def canonical(value: Json) -> str:
-    """The one JSON text of a value: keys sorted, no spaces, NaN refused."""
-    # An encoder is slow to start: texts, integers and small mappings do without.
-    if type(value) is str:
-        return encode_basestring(value)
-    if type(value) is int:
-        return str(value)
-    if type(value) is dict and len(value) <= SMALL:
-        pairs = [f"{encode_basestring(key)}:{canonical(value[key])}" for key in sorted(value)]
-        return f"{{{','.join(pairs)}}}"
-    return CANONICAL.encode(value)
-
-
-def digest(text: str) -> str:
-    """A hash as it stands in plans: the first half of SHA-256, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
-
-
-class Layout(NamedTuple):
-    """The text of specs of one task, but for what is a cell's own.
-
-    ``fixed`` is the half that all share. Its text is cut where a key of the other half stands:
-    before the first of ``keys``, before the second, and so on, and behind the last.
-    """
-
-    fixed: Mapping[str, Json]
-    keys: tuple[str, ...]
-    pieces: tuple[str, ...]
-
-
-class SpecWriter:
-    """Writes specs as mappings of texts, by sorted keys; parts that cells share are written once.
-
-    ``write`` gives the text of a value, from its key. Values have to stay as they are.
-    """
-
-    def __init__(self, write: Callable[[str, Json], str]) -> None:
-        self._write = write
-        self._layouts: dict[int, Layout] = {}
-        self._large: dict[int, tuple[Json, str]] = {}
-
-    def join(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> str:
-        """The text of a spec in two halves; all with one ``fixed`` have the same own keys."""
-        layout = self._layouts.get(id(fixed))
-        if layout is None:
-            layout = self._layouts[id(fixed)] = self._lay_out(fixed, own)
-        texts = [layout.pieces[0]]
-        for key, piece in zip(layout.keys, layout.pieces[1:], strict=True):
-            texts += [self._text(key, own[key]), piece]
-        return "".join(texts)
-
-    def _lay_out(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> Layout:
-        pieces = ["{"]
-        for number, key in enumerate(sorted((*fixed, *own))):
-            pieces[-1] += f'{"," * bool(number)}"{key}":'
-            if key in own:
-                pieces.append("")
-            else:
-                pieces[-1] += self._text(key, fixed[key])
-        pieces[-1] += "}"
-        return Layout(fixed, tuple(sorted(own)), tuple(pieces))
-
-    def _text(self, key: str, value: Json) -> str:
-        if not isinstance(value, (list, dict)) or len(value) <= SMALL:
-            return self._write(key, value)
-        if id(value) not in self._large:
-            self._large[id(value)] = value, self._write(key, value)
-        return self._large[id(value)][1]
-
-
-class JobWriter:
-    """Writes the lines of ``jobs.jsonl``: each is ``canonical(job.to_json())``."""
-
-    def __init__(self) -> None:
-        self._specs = SpecWriter(lambda _, value: canonical(value))
-
-    def line(self, job: JobSpec) -> str:
-        """The line of a job, without its end."""
-        cells = ",".join([self._cell(cell) for cell in job.cells])
-        rest = canonical({**job.head(), "cells": []}).removeprefix('{"cells":[],')
-        return f'{{"cells":[{cells}],{rest}'
-
-    def _cell(self, cell: Cell) -> str:
-        return (
-            f'{{"axes":{canonical(cell.axes)},"hash":"{cell.hash}","id":{canonical(cell.id)},'
-            f'"output":{canonical(cell.output)},"spec":{self._specs.join(cell.fixed, cell.own)}}}'
-        )
-
-
-class Hasher:
-    """Hashes the specs of one kind of task by their result fields."""
-
-    def __init__(self, task: str) -> None:
-        schema = _job_schema()["$defs"][task]
-        self._head = f'["{task}",{schema["x-version"]},'
-        self._fields = schema["properties"]
-        self._specs = SpecWriter(self._part)
-
-    def hash_spec(self, fixed: Mapping[str, Json], own: Mapping[str, Json]) -> str:
-        """The hash of a cell: of ``[task, version, {key: part}]``."""
-        return digest(f"{self._head}{self._specs.join(fixed, own)}]")
-
-    def _part(self, key: str, value: Json) -> str:
-        """A string: the canonical text of a scalar, or the digest of a value's result fields."""
-        text = canonical(result_part(value, self._fields[key]))
-        return canonical(digest(text) if isinstance(value, (list, dict)) else text)
-
-
-def result_part(value: Json, schema: Json) -> Json:
-    """The value without the fields whose role is not ``result``; 2.0 is 2."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    schema = _resolve(value, schema)
-    if isinstance(value, list):
-        return [result_part(item, schema["items"]) for item in value]
-    if not isinstance(value, dict) or "properties" not in schema:
-        return value
-    roles = schema["properties"]
-    return {
-        key: result_part(item, roles[key])
-        for key, item in value.items()
-        if roles[key]["x-role"] == "result"
-    }
-
-
-def _resolve(value: Json, schema: Json) -> Json:
-    for option in schema.get("anyOf", []):
-        if (option.get("type") == "null") == (value is None):
-            schema = option
-    if "$ref" in schema:
-        return _job_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
-def _job_schema() -> Json:
-    return load_schemas()["job.schema.json"]
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs of all tasks."""
+        return Jobs(self.tasks)

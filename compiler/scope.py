@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .definitions import Definer
 from .diagnostics import Diagnostic, errors_of
 from .nodes import Mapping, Node
-from .plan import Cell
+from .table import CellTable
 from .workflow import Workflow
 
 
@@ -33,7 +33,7 @@ class Scope:
         self.given = given
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
-        self.cells: dict[str, list[Cell]] = {}
+        self.cells: dict[str, CellTable] = {}
         self.outputs: dict[str, Node | None] = {}
 
     def problems(self) -> int:

@@ -11,10 +11,10 @@ from .nodes import Entry, Node, Scalar, to_plain
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
 from .parse import parse
-from .plan import Json
 from .schema import load_schemas, validate
 from .template import substitute
 from .uses import merge_nodes
+from .values import Json
 
 SCHEMA = "settings.schema.json"
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import nodes
 from .diagnostics import Span
 from .parameters import Binding
-from .plan import AxisValue
 from .template import plain_text
+from .values import AxisValue
 
 
 class Axis(NamedTuple):
@@ -52,11 +51,6 @@ class Task(NamedTuple):
     axes: Mapping[str, Axis]
     references: tuple[TaskReference, ...]
     span: Span
-
-    def points(self) -> Iterator[dict[str, AxisValue]]:
-        """Every combination of the axes' values, the last axis running fastest."""
-        values = [axis.values for axis in self.axes.values()]
-        return (dict(zip(self.axes, point, strict=True)) for point in itertools.product(*values))
 
 
 class Definition(NamedTuple):

@@ -1,20 +1,26 @@
 """Random workflows: none makes the compiler raise, and the fast ways give what the plain do."""
 
+import hashlib
+import io
+import itertools
 import json
 import os
 import random
 import re
+import struct
 from pathlib import Path
 
 import pytest
+from hcrc.compiler.bundle import write_jobs
 from hcrc.compiler.codes import CODES
 from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.conform import compile_check
 from hcrc.compiler.diagnostics import errors_of, render_github, render_json, render_text
-from hcrc.compiler.plan import JobWriter, canonical, digest, result_part
 from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
+from hcrc.compiler.values import canonical
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_expand import plain_lines
 
 ROOT = Path(__file__).parents[1]
 CASES = Path(__file__).parent / "cases"
@@ -166,7 +172,7 @@ def test_an_unknown_keyword_is_no_check():
 AXES = {
     "offset": st.lists(st.integers(0, 20), min_size=1, max_size=3, unique=True),
     "seed": st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True),
-    "name": st.lists(st.text(max_size=5), min_size=1, max_size=2, unique=True),
+    "name": st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=2, unique=True),
     "x": st.lists(
         st.booleans() | st.floats(0.5, 9) | st.sampled_from(["a/b", "..", "$(x)", "é"]),
         min_size=1,
@@ -187,6 +193,7 @@ def workflows(draw):
     data = {"samples": [{**sample, "files": [draw(some) + "{year}.root"]}]}
     train = {"task": "train", "dataset": "cache", "classifier": {"use": "SvB"}, "for": axes}
     train |= {"output": draw(some) + "/" + draw(some), "group": draw(st.integers(1, 4))}
+    train["output"] += "/n{name}" * ("name" in axes)
     if draw(st.booleans()):
         train["classifier"]["rocs"] = [
             {"name": "{x} {offset}", "positive": ["data"], "negative": ["ZZ"]}
@@ -194,6 +201,14 @@ def workflows(draw):
     if draw(st.booleans()):
         train["training"] = {"epochs": 3, "batch_milestones": "{miles}"}
     evaluate = {"task": "evaluate", "models": "train", "datasets": ["Data"]}
+    merge = {"task": "merge", "predictions": "evaluate", "output": "merges/{x}"}
+    if draw(st.booleans()):
+        evaluate["for"] = {
+            name: draw(st.permutations(values))[: draw(st.integers(1, len(values)))]
+            for name, values in draw(st.permutations(sorted(axes.items())))
+        }
+        evaluate["group"] = draw(st.integers(1, 4))
+    merge["for"] = {"x": evaluate.get("for", axes)["x"][:2]}
     evaluate["naming"] = "{{uuid}}{x}.root".replace("{x}", "{offset}")
     return {
         "hcrc": 1,
@@ -206,6 +221,8 @@ def workflows(draw):
             "train": train,
             "evaluate": evaluate,
             "merge": {"task": "merge", "predictions": "evaluate"},
+            "merges": merge,
+            "plot": {"task": "plot", "models": "train"},
         },
     }
 
@@ -221,42 +238,40 @@ def test_a_cell_is_the_same_alone_as_among_others(tmp_path_factory, workflow):
     """The plain way to expand: each cell of train by itself, so that nothing is shared."""
     folder = tmp_path_factory.mktemp("random")
     workflow["tasks"]["train"].get("training") or workflow.pop("parameters")
-    together = cells_of(workflow, folder)
+    tasks = {name: workflow["tasks"][name] for name in ("cache", "train", "evaluate")}
+    tasks["evaluate"].pop("for", None)
+    together = cells_of({**workflow, "tasks": tasks}, folder)
     for job, cell in together.values():
         if job.name != "train":
             continue
-        task = workflow["tasks"]["train"]
-        alone = {**task, "for": {name: [value] for name, value in cell.axes.items()}}
-        single = cells_of({**workflow, "tasks": {**workflow["tasks"], "train": alone}}, folder)
+        alone = {**tasks["train"], "for": {name: [value] for name, value in cell.axes.items()}}
+        single = cells_of({**workflow, "tasks": {**tasks, "train": alone}}, folder)
         for id in (cell.id, cell.id.replace("train", "evaluate", 1)):
             assert single[id][1].spec == together[id][1].spec
             assert single[id][1].output == together[id][1].output
             assert single[id][1].hash == together[id][1].hash
 
 
-def plain_hash(task, spec):
-    schema = load_schemas()["job.schema.json"]["$defs"][task]
-    parts = {}
-    for key, value in spec.items():
-        text = canonical(result_part(value, schema["properties"][key]))
-        parts[key] = digest(text) if isinstance(value, list | dict) else text
-    return digest(
-        json.dumps([task, schema["x-version"], parts], sort_keys=True, separators=(",", ":"))
-    )
-
-
 @settings(QUICK, max_examples=25)
 @given(workflows())
-def test_spliced_lines_and_hashes_are_those_of_the_plain_way(tmp_path_factory, workflow):
+def test_streamed_lines_are_those_of_the_plain_way(tmp_path_factory, workflow):
     folder = tmp_path_factory.mktemp("random")
     workflow["tasks"]["train"].get("training") or workflow.pop("parameters")
     plan = compile_text(json.dumps(workflow), folder).plan
-    writer = JobWriter()
-    for job in plan.jobs if plan else ():
-        plain = json.dumps(job.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        assert writer.line(job) == plain
-        for cell in job.cells:
-            assert cell.hash == plain_hash(job.task, cell.spec)
+    if plan is None:
+        return
+    file = io.BytesIO()
+    checksum, index = write_jobs(plan, file)
+    lines = file.getvalue().decode().splitlines(keepends=True)
+    request = Request(folder / "workflow.yml", (), (), (), {"USER": "someone"}, folder)
+    assert lines == [f"{line}\n" for line in plain_lines(request)]
+    assert lines == [f"{canonical(job.to_json())}\n" for job in plan.jobs]
+    assert [plan.jobs[number].id for number in range(len(plan.jobs))] == [
+        json.loads(line)["id"] for line in lines
+    ]
+    assert checksum == hashlib.sha256(file.getvalue()).hexdigest()
+    lengths = [len(line.encode()) for line in lines]
+    assert [*struct.unpack(f"<{len(lines)}Q", index)] == [0, *itertools.accumulate(lengths)][:-1]
 
 
 def test_most_random_workflows_have_a_plan(tmp_path):

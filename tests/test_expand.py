@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 from hcrc.compiler.cli import main
 from hcrc.compiler.commands.expand import Expanded, compile_glob
-from hcrc.compiler.plan import JobSpec
 from hcrc.compiler.schema import load_schemas
 from jsonschema import Draft202012Validator
 
@@ -130,7 +129,8 @@ def test_a_mapping_without_a_file(capsys, words):
 def test_what_a_job_needs_is_shown():
     execution = {"cpus": 2, "memory_mb": 10, "gpus": 1, "disk_mb": 5, "walltime_s": 60,
                  "environment": {"A": "b"}, "device": "auto"}  # fmt: skip
-    job = JobSpec("plot", 0, "plot", "plot", (), (), execution)
+    job = SimpleNamespace(id="plot", number=0, name="plot", task="plot", needs=(), cells=(),
+                          execution=execution)  # fmt: skip
     plan = SimpleNamespace(jobs=iter([job]))
     text = list(Expanded(plan, []).as_text())
     assert text == [

@@ -14,7 +14,7 @@ from . import USER_ERROR
 if TYPE_CHECKING:
     from ..diagnostics import Span
     from ..explain.origins import Leaf, Step
-    from ..plan import Json
+    from ..values import Json
 
 EXAMPLE: Final = "hcrc trace hcrc-out/demo/HASH train training.epochs"
 

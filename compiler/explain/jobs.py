@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..diagnostics import show, suggest
-from ..plan import Json
+from ..values import Json
 
 SUGGESTED: Final = 2000
 SHOWN: Final = 20

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..diagnostics import Note, Span
 from ..nodes import Entry, Node, Scalar, Sequence
 from ..nodes import Mapping as MappingNode
-from ..plan import Json
+from ..values import Json
 from ..workflow import Definition
 
 EXPANSION: Final = "in expansion of "

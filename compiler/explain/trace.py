@@ -21,11 +21,11 @@ from ..nodes import Node, Scalar, Sequence
 from ..parameters import Binding
 from ..parse import Document, read_document
 from ..phases import Phases
-from ..plan import Json
 from ..settings import merge_settings, read_given
 from ..sources import SELECT
 from ..template import substitute
 from ..uses import Use
+from ..values import Json
 from ..workflow import Task
 from .jobs import BundleError
 from .origins import Expansions, Leaf, Origin, Step, Walk, defined, notes_of, within
