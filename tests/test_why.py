@@ -230,6 +230,6 @@ def test_fields_differ_exactly_where_the_results_are_decided(compile_with):
     assert str(change) == 'compression: "none" → "zstd"'
     other = copy.deepcopy(spec)
     other["seed"] = float(spec["seed"])
-    assert len(compare_specs("cache", spec, other)) == 1
+    assert compare_specs("cache", spec, other) == []
     other["shuffle"] = 1
-    assert [each.path for each in compare_specs("cache", spec, other)][1:] == ["shuffle"]
+    assert [each.path for each in compare_specs("cache", spec, other)] == ["shuffle"]
