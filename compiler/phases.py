@@ -17,10 +17,11 @@ from .definitions import Definer
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import expand
 from .files import Files, UsedEnvironment
+from .given import parse_param, parse_template
 from .lower import Lowering
 from .nodes import Entry, Node, Scalar
 from .nodes import Mapping as MappingNode
-from .parameters import Binding, bind, parse_param, parse_template, unused_parameters
+from .parameters import Binding, bind, unused_parameters
 from .parse import Document
 from .plan import Plan
 from .schema import validate
