@@ -105,6 +105,10 @@ class TaskBody:
             node = kept["resources"].value
             message = "a job needs some memory: at least 1 MB"
             self._error("out-of-bounds", message, node)
+        if value["group"] > 1 and not self.task.axes:
+            message = f"a group of {value['group']}, and there is one cell"
+            help = 'leave "group" out, or add "for"'
+            self._error("useless-group", message, kept["group"].value, help)
         return execution, value["group"]
 
     def _report_shared(self, problems: list[Diagnostic]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .collisions import Outputs, check_outputs
 from .diagnostics import Diagnostic, suggest
 from .nodes import Node
-from .plan import Plan, PlannedTask
+from .plan import Plan
 from .settings import unused_settings
-from .table import Cell
 from .values import Json
 from .workflow import Task, Workflow
 
@@ -16,13 +16,13 @@ from .workflow import Task, Workflow
 def check_plan(
     workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]
 ) -> list[Diagnostic]:
-    """Outputs that collide, and labels that no class is for.
+    """Outputs that collide, labels that no class is for, and classes that no label is for.
 
     ``outputs`` holds what the tasks' ``output`` keys say, by task.
     """
     tasks = {task.name: task for task in workflow.tasks}
     return [
-        *_same_outputs(plan, tasks, outputs),
+        *check_outputs(plan, Outputs(tasks, outputs)),
         *_unknown_labels(plan, tasks),
     ]
 
@@ -36,53 +36,8 @@ def check_task_settings(tasks: Iterable[Task]) -> list[Diagnostic]:
     ]
 
 
-def _same_outputs(
-    plan: Plan, tasks: Mapping[str, Task], outputs: Mapping[str, Node | None]
-) -> list[Diagnostic]:
-    """One message for each pair of tasks with a folder in common."""
-    tables = [task.table for task in plan.tasks if _may_collide(task, plan)]
-    twice = _find_repeated(folder for table in tables for folder in table.output)
-    owners: dict[str, Cell] = {}
-    found: dict[tuple[str, str], Diagnostic] = {}
-    for cell in (cell for table in tables if twice for cell in table):
-        folder, name = cell.output, cell.table.name
-        other = owners.setdefault(folder, cell) if hash(folder) in twice else cell
-        if other is cell or (other.table.name, name) in found:
-            continue
-        node, first = outputs.get(name), outputs.get(other.table.name)
-        span = node.span if node else tasks[name].span
-        note = (f"the output of {other.id}", (first or tasks[other.table.name]).span)
-        message = f"{cell.id} and {other.id} write to the same folder: {folder}"
-        found[other.table.name, name] = Diagnostic("same-output", message, span, notes=(note,))
-    return list(found.values())
-
-
-def _may_collide(task: PlannedTask, plan: Plan) -> bool:
-    """Whether folders of a task may be the same as others, of its own or of another task.
-
-    Below a folder that is the same for all cells, their axes keep them apart.
-    """
-    near = (other.common_root for other in plan.tasks if other is not task)
-    return bool(task.table.head.grid.axes) or any(_overlap(task.common_root, root) for root in near)
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether one folder is the other one, or lies in it."""
-    shorter, longer = sorted((f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"), key=len)
-    return longer.startswith(shorter)
-
-
-def _find_repeated(texts: Iterable[str]) -> set[int]:
-    """The hashes of texts that may be there twice: the texts themselves would take more memory."""
-    seen: set[int] = set()
-    twice: set[int] = set()
-    for number in map(hash, texts):
-        (twice if number in seen else seen).add(number)
-    return twice
-
-
 def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:
-    """Labels of a cached dataset that the classifier trained on it has no class for."""
+    """Labels of a cached dataset and classes of the classifier trained on it have to agree."""
     found: list[Diagnostic] = []
     for table in (task.table for task in plan.tasks if task.task == "train"):
         classifiers = table.keys["classifier"]
@@ -99,14 +54,27 @@ def _labels(datasets: Json) -> set[str]:
 
 
 def _unknown(labels: set[str], classifier: Json, task: Task) -> list[Diagnostic]:
+    """Labels without a class; where all have one, classes without a label."""
     node = task.node.get("classifier")
     span = node.span if node else task.span
-    return [
+    name, classes = classifier["name"], classifier["classes"]
+    unknown = [
         Diagnostic(
             "unknown-label",
-            f'the dataset has events of label "{label}", no class of "{classifier["name"]}"',
+            f'the dataset has events of label "{label}", no class of "{name}"',
             span,
-            suggest(label, classifier["classes"]),
+            suggest(label, classes),
         )
-        for label in sorted(labels - set(classifier["classes"]))
+        for label in sorted(labels - set(classes))
     ]
+    unused = [
+        Diagnostic(
+            "unused-class",
+            f'no event of the dataset has the label "{each}", a class of "{name}"',
+            span,
+            f"it has the labels {', '.join(sorted(labels))}",
+        )
+        for each in classes
+        if each not in labels
+    ]
+    return unknown or unused

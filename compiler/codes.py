@@ -29,6 +29,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "bad-regex": "the pattern of a parameter is no regular expression",
         "bad-value": "a value is outside of what is allowed",
         "complex-key": "a list or a mapping stands as a key",
+        "definition-cycle": "definitions extend each other in a circle",
         "digit-separator": "a number is written with separators, which make it a text",
         "duplicate-key": "a key is written twice in one mapping",
         "duplicate-name": "a name is defined twice",
@@ -116,14 +117,13 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "fuse-path": "a path goes through a mount of /eos, which other machines lack",
-        "late-milestone": "a milestone lies beyond the last epoch",
+        "fuse-path": "a path is on a mount of /eos, which other machines may lack",
         "leading-zero": "a number is written with a leading zero",
         "unclear-precedence": "& or | beside a comparison without brackets",
         "unused-class": "a class of the classifier has no events in the dataset",
         "unused-parameter": "a parameter is declared and never used",
         "unused-setting": "a setting has no effect",
-        "useless-group": "a task with one cell has a group of several",
+        "useless-group": "a task without axes has a group of several cells",
     }
 )
 CODES: Final[Mapping[str, str]] = MappingProxyType({**ERRORS, **WARNINGS})

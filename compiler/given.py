@@ -1,4 +1,4 @@
-"""What the command line gives for parameters, read as mappings: --param and --template."""
+"""What the command line gives for parameters: the texts of options in, mappings out."""
 
 import re
 from pathlib import Path

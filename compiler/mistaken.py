@@ -28,9 +28,7 @@ def explain_type(node: Node, kinds: list[str], whole: bool = False) -> tuple[str
         return "wrong-type", None
     if node.value is None:
         return "no-value", None
-    if node.filled:
-        return "wrong-type", None
-    if node.quoted and "{" in node.text:
+    if not node.filled and node.quoted and "{" in node.text:
         if whole:
             return "misplaced-placeholder", "no placeholder can stand here: write it out"
         advice = 'a placeholder stands alone here and without a format: "{name}"'
@@ -43,7 +41,8 @@ def explain_type(node: Node, kinds: list[str], whole: bool = False) -> tuple[str
 def _explain_scalar(node: Scalar, kinds: list[str]) -> tuple[str, str | None]:
     text = node.text
     if node.quoted and _fits(resolve(text), kinds):
-        return "quoted-value", "remove the quotes"
+        advice = "give the parameter the type of the value" if node.filled else "remove the quotes"
+        return "quoted-value", advice
     if not node.quoted and not isinstance(node.value, str) and "string" in kinds:
         return "unquoted-value", f'quote it: "{text}"'
     if "boolean" in kinds and re.fullmatch(_BOOLEANS, text):

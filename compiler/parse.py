@@ -219,9 +219,13 @@ class _Composer:
     def tag_error(self, event: Any) -> Diagnostic:
         """Return what to say about a tag, at the tag or the anchor before it."""
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
-        text = "tags such as !!str are not part of the language"
-        span = Span(self.source, line, column, line, column + 1)
-        return Diagnostic("yaml-tag", text, span, "quote a value to make it a string")
+        written = re.compile(r"![^\s,\[\]{}]*").search(self.source.lines[line - 1], column - 1)
+        start, end = written.span() if written else (column - 1, column)
+        tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+        help = "quote a value to make it a string" if tag == "!!str" else "leave it out"
+        span = Span(self.source, line, start + 1, line, end + 1)
+        text = f"the tag {show(tag)[1:-1]} is not part of the language"
+        return Diagnostic("yaml-tag", text, span, help)
 
     def alias(self, event: Any) -> Node:
         """Return the node that an alias stands for; bounded, as aliases of aliases multiply."""
@@ -298,13 +302,20 @@ class _Composer:
     def mapping(self, event: Any) -> Mapping:
         """Return a mapping, up to its end event."""
         entries: dict[str, Entry] = {}
+        merged: dict[str, Entry] = {}
         inner = next(self.events)
         while not isinstance(inner, yaml.MappingEndEvent):
             key = self.node(inner)
-            self.enter(entries, inner, key, self.node(next(self.events)))
+            value = self.node(next(self.events))
+            if isinstance(key, Scalar) and key.text == "<<" and not key.quoted:
+                self.diagnostics.append(self.merge_error(inner))
+                # What the key stands for elsewhere is taken, so that nothing seems to be missing.
+                merged |= value.entries if isinstance(value, Mapping) else {}
+            else:
+                self.enter(entries, inner, key, value)
             inner = next(self.events)
         span = self.collection_span(event, inner)
-        return Mapping(MappingProxyType(entries), span, flow=bool(event.flow_style))
+        return Mapping(MappingProxyType({**merged, **entries}), span, flow=bool(event.flow_style))
 
     def enter(self, entries: dict[str, Entry], event: Any, key: Node, value: Node) -> None:
         """Add an entry to a mapping, or what is wrong with its key to the diagnostics."""
@@ -313,11 +324,6 @@ class _Composer:
                 self.error(event, "complex-key", "a list or mapping cannot be a key")
             )
             return
-        if key.text == "<<" and not key.quoted:
-            advice = "write the keys out; definitions can share theirs with include and use"
-            message = "the merge key << is not part of the language"
-            self.diagnostics.append(self.error(event, "merge-key", message, advice))
-            return
         first = entries.setdefault(key.text, Entry(key, value))
         if first.key is not key:
             message = f"key {show(key.text)} is written twice"
@@ -325,6 +331,12 @@ class _Composer:
             self.diagnostics.append(
                 Diagnostic("duplicate-key", message, self.span(event), None, notes)
             )
+
+    def merge_error(self, event: Any) -> Diagnostic:
+        """Return what to say about YAML's own way to merge."""
+        advice = "write the keys out; definitions can share theirs with include and use"
+        message = "the merge key << is not part of the language"
+        return self.error(event, "merge-key", message, advice)
 
     def collection_span(self, event: Any, end: Any) -> Span:
         """Return the place of a collection: to its bracket, or to the end of its last node."""

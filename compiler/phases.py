@@ -18,6 +18,7 @@ from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import expand
 from .files import Files, UsedEnvironment
 from .given import parse_param, parse_template
+from .habits import find_habits
 from .lower import Lowering
 from .nodes import Entry, Node, Scalar
 from .nodes import Mapping as MappingNode
@@ -84,7 +85,9 @@ class Phases:
 
     def findings(self) -> list[Diagnostic]:
         """All that is wrong, in file order, each mistake once."""
-        found = [*self.sources.diagnostics, *self.diagnostics]
+        said = {item.span for item in self.sources.diagnostics if item.span}
+        found = [item for item in self.diagnostics if item.span not in said]
+        found = [*self.sources.diagnostics, *found]
         if self.is_incomplete():
             found = [item for item in found if item.code not in MISSING]
         files = [document.source.name for document in self.sources.documents]
@@ -107,8 +110,7 @@ class Phases:
             for item in self.diagnostics
             if item.code == "unknown-key" or item.code in WRONG_TYPES
         }
-        unread = any(item.code in UNREAD for item in self.sources.diagnostics)
-        return unread or bool(heads & wrong)
+        return self.sources.is_incomplete or bool(heads & wrong)
 
     def parse(self) -> MappingNode | None:
         """Read the workflow and what it includes; its root, if it is a mapping."""
@@ -195,8 +197,13 @@ class Phases:
         return plan
 
     def check(self, root: MappingNode, workflow: Workflow, plan: Plan) -> None:
-        """Check the parameters for use, and the tasks of a plan together."""
+        """Check the parameters for use, the habits, and the tasks of a plan together."""
         self.diagnostics += self.unused(root)
+        known = {item.span for item in self.diagnostics}
+        bindings = workflow.bindings.values()
+        self.diagnostics += find_habits(
+            self.sources.documents, bindings, self.outputs.values(), known
+        )
         if not errors_of([*self.diagnostics, *self.sources.diagnostics]):
             self.diagnostics += check_plan(workflow, plan, self.outputs)
 
@@ -212,7 +219,10 @@ class Phases:
         if errors_of(found):
             documents = [document.root for document in self.sources.documents if document.root]
             used = used.union(*(names_in(document) for document in documents))
-        return unused_parameters(root.get("parameters"), used)
+        node = root.get("parameters")
+        entries = node.entries if isinstance(node, MappingNode) else {}
+        broken = {name for name, entry in entries.items() if _holds_error(entry, found)}
+        return unused_parameters(node, used | broken)
 
 
 def _declared(root: MappingNode) -> set[str]:
@@ -234,12 +244,21 @@ def _task_kinds(tasks: Node | None) -> set[str]:
 
 def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple[str, str]]:
     """The tasks and definitions that diagnostics lie in, as (section, name)."""
-    places = {(item.span.line, item.span.column) for item in problems if item.span is not None}
     return {
         (section, name)
         for section, name, entry in _entries(document)
-        if any(_start(entry.key) <= place <= _end(entry.value) for place in places)
+        if _holds_error(entry, problems)
     }
+
+
+def _holds_error(entry: Entry, problems: list[Diagnostic]) -> bool:
+    """Whether any error lies in an entry."""
+    spans = [item.span for item in errors_of(problems) if item.span is not None]
+    return any(
+        span.source is entry.key.span.source
+        and _start(entry.key) <= (span.line, span.column) <= _end(entry.value)
+        for span in spans
+    )
 
 
 def _start(node: Node) -> tuple[int, int]:

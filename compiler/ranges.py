@@ -99,7 +99,9 @@ def _explain(text: str, start: int, end: int) -> tuple[str, str, int, int, str]:
         comma = start + text.index(",")
         help = "separate with blanks: " + _EXAMPLE
         return "bad-range", '"," in a range', comma, comma + 1, help
-    return "bad-range", f"{show(text)} is neither a number nor a range", start, end, _EXAMPLE
+    separated = re.fullmatch(r"([0-9]+)(?:\.{2,3}|:|–|—|to)([0-9]+)", text)
+    help = f'write "{separated[1]}-{separated[2]}"' if separated else _EXAMPLE
+    return "bad-range", f"{show(text)} is neither a number nor a range", start, end, help
 
 
 def _scalar_values(node: Scalar) -> list[int] | list[Diagnostic]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from .codes import UNREAD
 from .diagnostics import Diagnostic, Span, show_path, suggest
 from .files import Files
 from .folders import expand_home
@@ -25,12 +26,16 @@ SELECT: Final = "@@"
 
 
 class Sources:
-    """Documents by path, each read once; ``diagnostics`` says what was wrong with them."""
+    """Documents by path, each read once; ``diagnostics`` says what was wrong with them.
+
+    ``is_incomplete`` says that a document could not be read: what it declares is not known.
+    """
 
     def __init__(self, current: Path, files: Files) -> None:
         self.current = current
         self.files = files
         self.documents: list[Document] = []
+        self.is_incomplete = False
         self.diagnostics: list[Diagnostic] = []
         self._folders: dict[str, Path] = {}
         self._tables: dict[Path, dict[Any, Any] | None] = {}
@@ -45,6 +50,7 @@ class Sources:
         self._folders[name] = path.parent
         document, diagnostics = read_document(path, name, self.files)
         self.diagnostics += diagnostics
+        self.is_incomplete |= any(item.code in UNREAD for item in diagnostics)
         self.documents.append(document)
         if document.root is None:
             return None
@@ -69,6 +75,7 @@ class Sources:
                 self._check_circle(node, self.display(path))
                 self.read(path)
                 return
+        self.is_incomplete = True
         message = f'there is no file "{node.text}" to include'
         self.diagnostics.append(Diagnostic("missing-file", message, node.span, notes=node.notes))
 

@@ -109,11 +109,28 @@ def explain_syntax_error(source: Source, error: Exception) -> Diagnostic:
         message = f"this is not YAML: {error}".splitlines()[0]
         return Diagnostic("syntax", message, Span(source, 1, 1, 1, 1))
     code, message, advice, mark = _word(error, error.problem_mark)
+    notes = _opening(source, error, mark)
     span = _span(source, mark)
     if _BARE_PLACEHOLDER.search(source.lines[span.line - 1]):
         code = "unquoted-placeholder"
         advice = 'a value that starts with a placeholder needs quotes: "{name}/…"'
-    return Diagnostic(code, message, span, advice, _opening(source, error, mark))
+    elif notes and message.startswith('expected "," or'):
+        code, advice = "unclosed", "close the bracket, or quote a text that holds one"
+    elif message == '":" cannot stand here':
+        return _without_colon(source, span) or Diagnostic(code, message, span, advice)
+    return Diagnostic(code, message, span, advice, notes)
+
+
+def _without_colon(source: Source, span: Span) -> Diagnostic | None:
+    """Return what to say if the line before is a key that lacks its colon, to YAML one text."""
+    before = source.lines[span.line - 2] if span.line > 1 else ""
+    key = re.fullmatch(r"(\s*)([\w.-]+)\s*", before)
+    line = source.lines[span.line - 1]
+    if key is None or len(line) - len(line.lstrip()) != len(key[1]):
+        return None
+    start = len(key[1]) + 1
+    place = Span(source, span.line - 1, start, span.line - 1, start + len(key[2]))
+    return Diagnostic("missing-colon", 'expected ":" after this key', place)
 
 
 def _reword(text: str, error: Exception) -> Exception:

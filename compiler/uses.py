@@ -112,7 +112,9 @@ class Uses:
         if name.text in before:
             circle = " → ".join([*before[before.index(name.text) :], name.text])
             message = f"{kind}s extend each other in a circle: {circle}"
-            self._diagnostics.append(Diagnostic("cycle", message, name.span, None, name.notes))
+            self._diagnostics.append(
+                Diagnostic("definition-cycle", message, name.span, None, name.notes)
+            )
         elif name.text in self._broken:
             return None
         elif definition is None:

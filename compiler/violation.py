@@ -230,7 +230,8 @@ def _word_value(at: Node, error: Any) -> tuple[str, str, str | None]:
         shown = f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
     expected = dict(_BOUNDS).get(error.validator, error.validator)
     code = dict(_CODES).get(error.validator, "bad-value")
-    return code, f"is {shown}, expected {expected}{show(limit)}", None
+    help = "this hcrc reads no other" if code == "wrong-version" else None
+    return code, f"is {shown}, expected {expected}{show(limit)}", help
 
 
 def _pattern_help(schema: Json) -> str:

@@ -239,7 +239,7 @@ def test_places_within_a_scalar(text: str, start: int, end: int, place: tuple[in
                 "4:1 merge-key: the merge key << is not part of the language "
                 "[write the keys out; definitions can share theirs with include and use]",
                 "5:3 complex-key: a list or mapping cannot be a key",
-                "7:4 yaml-tag: tags such as !!str are not part of the language "
+                "7:4 yaml-tag: the tag !!str is not part of the language "
                 "[quote a value to make it a string]",
             ],
         ),
@@ -250,8 +250,8 @@ def test_places_within_a_scalar(text: str, start: int, end: int, place: tuple[in
                 "4:1 syntax: the text ends where a value should stand",
             ],
         ),
-        ("a: !x {c: 1}", ["1:4 yaml-tag: tags such as !!str are not part of the language "
-                          "[quote a value to make it a string]"]),
+        ("a: !x {c: 1}", ["1:4 yaml-tag: the tag !x is not part of the language "
+                          "[leave it out]"]),
         ("a: 1\n---\nb: 2", ["2:1 second-document: a second document "
                             "[one file holds one document: remove the ---]"]),
         ("", ["1:1 empty-file: there is nothing in this text"]),
@@ -313,10 +313,10 @@ def test_a_duplicate_shows_both_places_and_the_first_counts() -> None:
 def test_an_error_in_a_list_says_where_it_begins() -> None:
     _, (found,) = parse("a: [1,\n 2\nb: 3\n", "w.yml")
     assert render_text([found]) == (
-        'w.yml:3:2: error[unquoted-text]: expected "," or "]"\n'
+        'w.yml:3:2: error[unclosed]: expected "," or "]"\n'
         "  |\n3 | b: 3\n  |  ^\n"
         "  = note: the list begins here (w.yml:1)\n"
-        "  = help: quote a text that holds brackets, braces or commas\n"
+        "  = help: close the bracket, or quote a text that holds one\n"
     )
 
 

@@ -221,7 +221,8 @@ def test_a_lone_placeholder_is_valid_until_it_is_bound(text: str) -> None:
                       '[quote it: "3"]']),
         ("mixed: {}", ['1:8 missing-key: a use needs "use"']),
         ("mixed: ''", ['1:8 empty-value: "mixed" is empty']),
-        ("version: 2", ['1:10 wrong-version: "version" is 2, expected 1']),
+        ("version: 2", [
+            '1:10 wrong-version: "version" is 2, expected 1 [this hcrc reads no other]']),
         ("version: '1'", ['1:10 quoted-value: "version" is a string, expected an integer '
                           "[remove the quotes]"]),
         ("name: A", ['1:7 bad-form: "name" cannot be "A" '
@@ -249,7 +250,7 @@ def test_a_lone_placeholder_is_valid_until_it_is_bound(text: str) -> None:
                             '[quote it: "1"]']),
         ("[]", ["1:1 wrong-type: this text is a list, expected a mapping"]),
         ("version: 2\nkfolds: 0\nkflods: 3", [
-            '1:10 wrong-version: "version" is 2, expected 1',
+            '1:10 wrong-version: "version" is 2, expected 1 [this hcrc reads no other]',
             '2:9 out-of-bounds: "kfolds" is 0, expected at least 1',
             '3:1 unknown-key: unknown key "kflods" in a test [did you mean "kfolds"?]']),
     ],

@@ -32,15 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the origin of each value; 1 where there is no such bundle, job or key."""
     from ..explain.jobs import Bundle, BundleError
-    from ..explain.recompile import Recompiled
-    from ..explain.trace import choose_leaves, trace_cell
+    from ..explain.trace import Recompiled, choose_leaves
 
     try:
         found = Bundle(options.bundle).find(options.job)
         recompiled = Recompiled(options.bundle)
         traced = []
         for cell in found.cells:
-            leaves = trace_cell(recompiled, found.job, cell)
+            leaves = recompiled.trace(found.job, cell)
             key = options.key
             traced.append((cell["id"], leaves if key is None else choose_leaves(leaves, key)))
     except BundleError as error:
