@@ -51,12 +51,13 @@ class Upstream:
 class Result:
     """What one attempt made of a cell, and what made it.
 
-    ``files`` are by a name that the task gives; ``data`` is the task's own, save that
+    ``axes`` are the cell's place on them; ``files`` are by a name that the task gives; ``data`` is the task's own, save that
     ``data["summary"]``, a list of lines, is shown at the end of a run.
     """
 
     uuid: str
     cell: str
+    axes: dict[str, Any]
     task: str
     hash: str
     attempt: str
@@ -82,7 +83,7 @@ def _refuse_constant(text: str) -> NoReturn:
 STRICT_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 RESULT_FIELDS: Final[Fields] = {
     **dict.fromkeys(("uuid", "cell", "task", "hash", "attempt"), (str,)),
-    **dict.fromkeys(("files", "spec", "provenance", "data"), (dict,)),
+    **dict.fromkeys(("axes", "files", "spec", "provenance", "data"), (dict,)),
     **dict.fromkeys(("inputs", "upstream"), (list,)),
 }
 OUTPUT_FIELDS: Final[Fields] = {"path": (str,), "size": (int,), "sha256": (str,)}

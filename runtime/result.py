@@ -220,6 +220,7 @@ class Attempt:
         result = Result(
             uuid=str(uuid.uuid4()),
             cell=self.cell.id,
+            axes=dict(self.cell.axes),
             task=self.cell.task,
             hash=self.cell.hash,
             attempt=self.name,
