@@ -69,3 +69,10 @@ def common_root(outputs: Iterable[str]) -> str:
         elif not output.startswith(f"{root}/"):
             root = os.path.commonpath((root, output))
     return root
+
+
+def absolute_path(path: str, current: Path) -> str:
+    """A path of the command line below the current folder; absolute paths, URLs and ~ stay."""
+    if path.startswith(("/", "~")) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        return path
+    return str(current / path)

@@ -1,4 +1,4 @@
-"""What the command line gives for parameters: the texts of options in, mappings out."""
+"""What the command line gives for parameters, read as mappings: --param and --template."""
 
 import re
 from pathlib import Path

@@ -19,6 +19,7 @@ from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
 from .ranges import range_of
+from .rebinding import reach, rebind
 from .schema import shipped_check, validate
 from .scope import Scope
 from .template import names_in, substitute
@@ -134,9 +135,7 @@ class Keys:
         return part.key != "fold_offsets" and shipped_check(part.schema, bound=True)(value)
 
     def _part(self, key: str, node: Node) -> Part:
-        names = names_in(node)
-        axes = tuple(name for name in self.task.axes if name in names)
-        return Part(key, node, axes, self._place(key))
+        return Part(key, node, self._axes_of(names_in(node)), self._place(key))
 
     def _place(self, key: str) -> str:
         kind = "train" if key == "outputs" and self.task.kind == "evaluate" else self.task.kind
@@ -205,7 +204,12 @@ class Keys:
 
     def _bindings(self, point: Mapping[str, AxisValue]) -> dict[str, Binding]:
         axes = {name: self.task.axes[name].bind(value) for name, value in point.items()}
-        return {**self.scope.workflow.bindings, **axes}
+        return rebind(self.scope.workflow.bindings, axes)
+
+    def _axes_of(self, names: set[str]) -> Place:
+        """The axes that names stand for, themselves or through the values of parameters."""
+        reached = reach(self.scope.workflow.bindings, names)
+        return tuple(name for name in self.task.axes if name in reached)
 
     def _made_command(self, key: str, node: Node) -> Made | None:
         """The words of a command line in pieces, or the outputs' paths."""
@@ -225,7 +229,7 @@ class Keys:
         found = [self.scope.definer.resolve(kind, item) for item in items]
         uses = tuple(use for use in found if use is not None)
         names = {name for use in uses for name in use.names()}
-        axes = tuple(name for name in self.task.axes if name in names)
+        axes = self._axes_of(names)
         return Made(None, uses, axes) if len(uses) == len(found) else None
 
     def _define(self, key: str, uses: tuple[Use, ...], point: Mapping[str, AxisValue]) -> Json:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, show, suggest
+from .folders import absolute_path
 from .given import PARAM
 from .mistaken import explain_type
 from .parse import (
@@ -191,9 +192,7 @@ class _Binder:
     def bind_all(self) -> None:
         """Bind all parameters that can be."""
         graph = {
-            name: parameter.references() & self.parameters.keys()
-            if name not in self.given
-            else set()
+            name: names_in(self.template(parameter)) & self.parameters.keys()
             for name, parameter in self.parameters.items()
         }
         for name in self.in_order(graph):
@@ -223,6 +222,14 @@ class _Binder:
             Diagnostic("parameter-cycle", message, default.span if default else None)
         )
 
+    def template(self, parameter: _Parameter) -> Node:
+        """Return what a parameter's value is filled from: a given text, or the default."""
+        entry = self.given.get(parameter.name)
+        if entry is None:
+            return parameter.node.get("default") or Scalar(None, "", False, parameter.key.span)
+        is_text = parameter.type in ("string", "path")
+        return entry.value if is_text else Scalar(None, "", False, entry.value.span)
+
     def bind_one(self, parameter: _Parameter) -> Binding | None:
         """Return the binding of a parameter; None after diagnostics."""
         entry = self.given.get(parameter.name)
@@ -233,17 +240,22 @@ class _Binder:
         if value is None:
             return None
         if entry and parameter.type == "path":
-            value = _absolute(value, self.cwd)
+            value = absolute_path(value, self.cwd)
         found = _outside(parameter, value, node)
         self.diagnostics += found
         origin = entry.value.span if entry else node.span
         text = node.text if parameter.type == "range" and isinstance(node, Scalar) else None
-        return None if found else Binding(value, node, origin, text)
+        raw = self.template(parameter)
+        template = raw if parameter.type in ("string", "path") and names_in(raw) else None
+        base = str(self.cwd) if entry and parameter.type == "path" else None
+        return None if found else Binding(value, node, origin, text, template, base)
 
     def read_given(self, parameter: _Parameter, entry: Entry) -> Node | None:
         """Return a given value; a text of --param is read as YAML where the type is no text."""
         node = entry.value
-        if node.span.file != PARAM or parameter.type in ("string", "path", "range"):
+        if parameter.type in ("string", "path"):
+            return self.fill(node, None)
+        if node.span.file != PARAM or parameter.type == "range":
             return node
         text = node.text if isinstance(node, Scalar) else ""
         if not text.strip():
@@ -267,9 +279,14 @@ class _Binder:
         if unquoted and parameter.type != "mapping":
             self.diagnostics.append(unquoted)
             return None
+        return self.fill(
+            default, self.environment if parameter.type in ("string", "path") else None
+        )
+
+    def fill(self, node: Node, environment: abc.Mapping[str, str] | None) -> Node | None:
+        """Return a node with its placeholders filled; None if that fails."""
         failed = self.parameters.keys() - self.bound.keys()
-        environment = self.environment if parameter.type in ("string", "path") else None
-        done = substitute(default, self.bound, {*failed, *DEFERRED}, environment)
+        done = substitute(node, self.bound, {*failed, *DEFERRED}, environment)
         self.diagnostics += done.diagnostics
         return None if done.diagnostics or done.used & failed else done.node
 
@@ -355,13 +372,6 @@ def _not_matched(parameter: _Parameter, value: Any) -> list[tuple[str, str, str 
     matches = re.fullmatch(pattern, value)
     message = f"{show(value)} does not match the pattern {pattern}"
     return [] if matches else [("bad-form", message, None)]
-
-
-def _absolute(path: str, cwd: Path) -> str:
-    """Return a path of the command line below `cwd`; absolute paths, URLs and ~ stay."""
-    if path.startswith(("/", "~")) or re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
-        return path
-    return str(cwd / path)
 
 
 def _is_number(value: Any) -> bool:

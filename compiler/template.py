@@ -46,12 +46,16 @@ class Binding(NamedTuple):
     """The plain value of a name, the node that it comes from, and where that was written.
 
     `text`, where there is one, stands for the value inside of longer strings, as for a range.
+    `template` is the string that the value was filled from, if it holds names, and `base` the
+    folder that a path in it starts from.
     """
 
     value: Any
     node: Node
     origin: Span | None
     text: str | None = None
+    template: Node | None = None
+    base: str | None = None
 
 
 class Substitution(NamedTuple):

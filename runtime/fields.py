@@ -62,8 +62,10 @@ class _Comparison:
             if field.get("x-role", "result") != "result":
                 continue
             at = f"{path}.{key}" if path else key
-            if key in before and key in after:
-                yield from self.values(at, before[key], after[key], field)
+            if (key in before and key in after) or "default" in field:
+                default = field.get("default")
+                old, new = before.get(key, default), after.get(key, default)
+                yield from self.values(at, old, new, field)
             else:
                 yield FieldChange(at, before.get(key, ABSENT), after.get(key, ABSENT))
 

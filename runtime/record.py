@@ -51,7 +51,8 @@ class Upstream:
 class Result:
     """What one attempt made of a cell, and what made it.
 
-    ``axes`` are the cell's place on them; ``files`` are by a name that the task gives; ``data`` is the task's own, save that
+    ``axes`` are the cell's place on them; ``files`` are by a name that the task gives; ``data`` is
+    the task's own, save that
     ``data["summary"]``, a list of lines, is shown at the end of a run.
     """
 

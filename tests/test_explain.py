@@ -49,6 +49,7 @@ def play(place, capsys):
         code, out, err = call(words, capsys)
         text = f"$ hcrc {line}\n{out}{err}" + f"exit {code}\n" * (code != 0)
         if words[0] == "compile":
+            assert code == 0, err
             bundles.append(out.strip())
         for number, bundle in enumerate(bundles, 1):
             text = text.replace(bundle, f"BUNDLE{number}")

@@ -90,7 +90,7 @@ def test_types(kind: str, written: str, value: object) -> None:
         ("string", "2024", "2024"),
         ("string", "null", "null"),
         ("string", "", ""),
-        ("string", "a=b: {c}", "a=b: {c}"),
+        ("string", "a=b: {{c}}", "a=b: {c}"),
         ("integer", "6", 6),
         ("number", "1e3", 1000.0),
         ("boolean", "false", False),
@@ -344,3 +344,9 @@ d: {type: string, default: "{d}"}
 @pytest.mark.parametrize("text", ["[a]", "p: 3", "p: {}", "p: {type: foo}", "p: {type: [a]}"])
 def test_declarations_that_the_schema_refuses_do_not_raise(text: str) -> None:
     assert bind_text(text) == ({}, [])
+
+
+def test_a_given_text_may_draw_on_other_parameters() -> None:
+    declared = "user: {type: string, default: me}\np: {type: string}\nq: {type: path}"
+    found = values(declared, param("p=<{user}>{{x}}"), param("q={p}/{user}"))
+    assert found == {"user": "me", "p": "<me>{x}", "q": str(CWD / "<me>{x}/me")}

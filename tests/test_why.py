@@ -222,7 +222,14 @@ def test_fields_differ_exactly_where_the_results_are_decided(compile_with):
     other["datasets"][0]["norm"] = {"sum": 1, "by": "label"}
     (change,) = compare_specs("cache", spec, other)
     assert str(change) == 'datasets[Data].norm: null → {"sum": 1, "by": "label"}'
+    other = copy.deepcopy(spec)
+    other.pop("compression", None)
+    assert compare_specs("cache", spec, other) == []
+    other["compression"] = "zstd"
+    (change,) = compare_specs("cache", spec, other)
+    assert str(change) == 'compression: "none" → "zstd"'
+    other = copy.deepcopy(spec)
     other["seed"] = float(spec["seed"])
-    assert len(compare_specs("cache", spec, other)) == 1
+    assert compare_specs("cache", spec, other) == []
     other["shuffle"] = 1
-    assert [each.path for each in compare_specs("cache", spec, other)][1:] == ["shuffle"]
+    assert [each.path for each in compare_specs("cache", spec, other)] == ["shuffle"]

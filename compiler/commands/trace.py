@@ -32,14 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the origin of each value; 1 where there is no such bundle, job or key."""
     from ..explain.jobs import Bundle, BundleError
-    from ..explain.trace import Recompiled, choose_leaves
+    from ..explain.recompile import Recompiled
+    from ..explain.trace import choose_leaves, trace_cell
 
     try:
         found = Bundle(options.bundle).find(options.job)
         recompiled = Recompiled(options.bundle)
         traced = []
         for cell in found.cells:
-            leaves = recompiled.trace(found.job, cell)
+            leaves = trace_cell(recompiled, found.job, cell)
             key = options.key
             traced.append((cell["id"], leaves if key is None else choose_leaves(leaves, key)))
     except BundleError as error:

@@ -10,7 +10,6 @@ from ..diagnostics import Note, Span
 from ..nodes import Entry, Node, Scalar, Sequence
 from ..nodes import Mapping as MappingNode
 from ..values import Json
-from ..workflow import Definition
 
 EXPANSION: Final = "in expansion of "
 PLACELESS: Final = ("--param", "--template")
@@ -169,14 +168,6 @@ def removed(node: MappingNode, key: str) -> Iterator[Step]:
     for name, span in node.removed:
         if name == key:
             yield Step("removed by null", span)
-
-
-def defined(definition: Definition, use: Span) -> tuple[Step, ...]:
-    """By which use a definition came in."""
-    return (
-        Step(f"{definition.name}, defined", definition.span),
-        Step("used", use),
-    )
 
 
 def within(leaf: Leaf, steps: tuple[Step, ...]) -> Leaf:
