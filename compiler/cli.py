@@ -92,7 +92,20 @@ def build_parser(name: str) -> argparse.ArgumentParser:
 
 def _run(words: list[str]) -> int:
     parser = build_parser(words[0])
-    return load_command(words[0]).run(parser.parse_args(words[1:]))
+    options, rest = parser.parse_known_args(words[1:])
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{_nearest_option(parser, rest)}")
+    return load_command(words[0]).run(options)
+
+
+def _nearest_option(parser: argparse.ArgumentParser, words: list[str]) -> str:
+    """What the first unknown option was probably meant to be."""
+    from .diagnostics import nearest
+
+    known = [option for action in parser._actions for option in action.option_strings]
+    unknown = next((word for word in words if word.startswith("--")), "")
+    close = nearest(unknown.partition("=")[0], known) if unknown else None
+    return f": did you mean {close}?" if close else ""
 
 
 def _show(text: str) -> int:

@@ -41,12 +41,15 @@ class Compilation(NamedTuple):
         return write_bundle(output, self.plan, shell.emit(self.plan), self.sources)
 
 
-def compile_workflow(request: Request) -> Compilation:
-    """All phases but the writing; never raises for what a user can get wrong."""
+def compile_workflow(request: Request, disk: Disk | None = None) -> Compilation:
+    """All phases but the writing; never raises for what a user can get wrong.
+
+    ``disk`` holds the files, by default those of this machine.
+    """
     undecoded = check_encoding(request)
     if undecoded:
         return Compilation(None, undecoded)
-    disk = Disk()
+    disk = Disk() if disk is None else disk
     phases = Phases(request, disk)
     root = phases.parse()
     if root is None:

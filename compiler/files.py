@@ -48,6 +48,23 @@ class Disk:
             return False
 
 
+class OverlaidDisk(Disk):
+    """The files of this machine, and one text that is none of them, at a path of its own."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__()
+        self._path = path
+        self._text = text
+
+    def read(self, path: Path) -> bytes:
+        """All of a file, or the text."""
+        if path != self._path:
+            return super().read(path)
+        data = self._text.encode()
+        self.read_files[str(path)] = data
+        return data
+
+
 class RecordedFiles:
     """Files that were read at another time: texts by path.
 

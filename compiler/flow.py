@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -13,10 +14,7 @@ ESCAPED: Final = re.compile(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uf
 
 
 def write_flow(value: Any) -> str:
-    """The YAML text of a value that JSON can hold; texts are quoted where YAML asks for it.
-
-    Raises ValueError for numbers that are not finite.
-    """
+    """The YAML text of a value; texts are quoted where YAML asks for it."""
     match value:
         case dict():
             pairs = [f"{write_flow(str(key))}: {write_flow(item)}" for key, item in value.items()]
@@ -28,7 +26,9 @@ def write_flow(value: Any) -> str:
             return ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
         case str():
             return value
-    return json.dumps(value, allow_nan=False)
+        case float() if not math.isfinite(value):
+            return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    return json.dumps(value)
 
 
 def is_plain(text: str) -> bool:

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "expand": Command("expand", "show every job of a workflow, write nothing"),
         "compile": Command("compile", "write a bundle: a folder that runs by itself"),
         "run": Command("run", "compile a workflow and run here what is not up to date"),
+        "task": Command("task", "run one task alone: each key of its kind is an option"),
         "clean": Command("clean", "remove the results of a workflow"),
         "why": Command("why", "say what makes a job run, or since when it is up to date"),
         "trace": Command("trace", "say where the values of a job come from"),

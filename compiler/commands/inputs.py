@@ -50,6 +50,11 @@ def add_inputs(parser: argparse.ArgumentParser, *, bundle: bool = False) -> None
         default=[],
         help="the value of one parameter; wins over --template",
     )
+    add_reporting(parser)
+
+
+def add_reporting(parser: argparse.ArgumentParser) -> None:
+    """Declare settings, and how diagnostics are shown."""
     parser.add_argument(
         "--setting",
         metavar=("NAME", "MAPPING"),

@@ -21,16 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_inputs(parser, bundle=True)
     parser.add_argument(
-        "-j", "--jobs", metavar="N", type=positive, help="cores to use (default: all)"
-    )
-    parser.add_argument(
-        "--memory", metavar="MB", type=positive, help="memory to use, in MB (default: all)"
-    )
-    parser.add_argument(
         "--only", metavar="TASK", action="append", default=[], help="run this task alone"
     )
     parser.add_argument(
         "--from", metavar="TASK", dest="start", help="run this task anew, and what follows from it"
+    )
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how a bundle is run."""
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=positive, help="cores to use (default: all)"
+    )
+    parser.add_argument(
+        "--memory", metavar="MB", type=positive, help="memory to use, in MB (default: all)"
     )
     parser.add_argument("--force", action="store_true", help="run what is up to date too")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and why")
@@ -40,17 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile what is no bundle yet, and run."""
+    if lacks_libraries():
+        return USAGE_ERROR
+    bundles = bundle_inputs(options, OUTPUT)
+    if bundles is None:
+        return USER_ERROR
+    return start_runtime(bundles, "run", runtime_words(options))
+
+
+def lacks_libraries() -> bool:
+    """Whether what running needs is not installed, after saying so."""
     missing = [name for name in RUNTIME_LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         print(
             f"hcrc: error: running needs {', '.join(missing)}: pip install 'hcrc[runtime]'",
             file=sys.stderr,
         )
-        return USAGE_ERROR
-    bundles = bundle_inputs(options, OUTPUT)
-    if bundles is None:
-        return USER_ERROR
-    return start_runtime(bundles, "run", runtime_words(options))
+    return bool(missing)
 
 
 def runtime_words(options: argparse.Namespace) -> list[str]:

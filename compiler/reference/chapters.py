@@ -20,7 +20,7 @@ DATASET: Final = "dataset.schema.json"
 CLASSIFIER: Final = "classifier.schema.json"
 SETTINGS: Final = "settings.schema.json"
 COMMON: Final = "Options of several commands"
-MANY: Final = 3
+MANY: Final = 2
 Json = Any
 
 
@@ -40,9 +40,12 @@ def commands_chapter(parsers: Mapping[str, argparse.ArgumentParser]) -> Chapter:
     """The commands with their options; those that many have stand in a section of their own."""
     options = {name: tuple(_options(parser)) for name, parser in parsers.items()}
     counts = Counter(entry for entries in options.values() for entry in entries)
-    shared = tuple(
-        entry for entry, count in counts.items() if count >= MANY and entry.name.startswith("-")
-    )
+    common = {
+        entry.name: entry
+        for entry, count in reversed(counts.most_common())
+        if count >= MANY and entry.name.startswith("-")
+    }
+    shared = tuple(entry for entry in counts if common.get(entry.name) == entry)
     sections = []
     for name, parser in parsers.items():
         usage = parser.format_usage().removeprefix("usage: ")
@@ -52,9 +55,9 @@ def commands_chapter(parsers: Mapping[str, argparse.ArgumentParser]) -> Chapter:
         sections.append(
             Section(f"hcrc {name}", help, own, "option", " ".join(usage.split()), example)
         )
-    common = Section(COMMON, "for the commands whose usage shows them", shared, "option")
+    last = Section(COMMON, "for the commands whose usage shows them", shared, "option")
     help = "Exit codes: 0 for success, 1 for errors in the input, 2 for a wrong command line."
-    return Chapter("Commands", help, (*sections, *[common] * bool(shared)))
+    return Chapter("Commands", help, (*sections, *[last] * bool(shared)))
 
 
 def workflow_chapter() -> Chapter:
@@ -137,9 +140,9 @@ def _top_keys(schema: Json, file: str) -> Iterator[Entry]:
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[Entry]:
-    """The options of a command as entries; ``--help`` goes without saying."""
+    """The options of a command as entries; keys of tasks have a chapter, ``--help`` needs none."""
     for action in parser._actions:
-        if isinstance(action, argparse._HelpAction) or action.help == argparse.SUPPRESS:
+        if isinstance(action, argparse._HelpAction) or action.default == argparse.SUPPRESS:
             continue
         default = str(action.default) if action.default not in (None, False, []) else ""
         help = (action.help or "") % {**vars(action), "prog": parser.prog}
