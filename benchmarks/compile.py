@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from hcrc.compiler.bundle import write_jobs
 from hcrc.compiler.compile import Request, compile_workflow
+from hcrc.compiler.lines import write_jobs
 from hcrc.compiler.parse import parse
 
 Result = TypeVar("Result")

@@ -18,15 +18,16 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from .archive import SOURCES, dump_sources, hash_sources
-from .lines import job_lines
+from .lines import write_jobs
 from .plan import Plan
 from .values import Json, canonical
 
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 PLAN_HASH_LENGTH: Final = 12
+BUFFER: Final = 1 << 18
 PYZ_MAIN: Final = """\
 import sys
 
@@ -78,28 +79,13 @@ def plan_table(plan: Plan, checksums: Mapping[str, str]) -> dict[str, Json]:
 
 def _write_files(folder: Path, plan: Plan, emitted: Mapping[str, bytes]) -> dict[str, str]:
     """Write what makes the plan run; the checksum of each file by name."""
-    with (folder / "jobs.jsonl").open("wb") as file:
+    with (folder / "jobs.jsonl").open("wb", buffering=BUFFER) as file:
         checksum, index = write_jobs(plan, file)
     files = {"jobs.idx": index, "hcrc.pyz": build_zipapp(), **emitted}
     for name, data in files.items():
         _write(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return {"jobs.jsonl": checksum, **sums}
-
-
-def write_jobs(plan: Plan, file: BinaryIO) -> tuple[str, bytes]:
-    """Write ``jobs.jsonl``; returns its checksum, and ``jobs.idx``: where each line begins.
-
-    The positions are 64-bit integers, the lowest byte first.
-    """
-    sha, index, position = hashlib.sha256(), bytearray(), 0
-    for line in (line for task in plan.tasks for line in job_lines(task)):
-        index += position.to_bytes(8, "little")
-        for piece in line:
-            data = piece.encode()
-            sha.update(data)
-            position += file.write(data)
-    return sha.hexdigest(), bytes(index)
 
 
 def is_bundle(folder: Path) -> bool:

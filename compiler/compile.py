@@ -38,7 +38,7 @@ class Compilation(NamedTuple):
 
         if self.plan is None:
             raise ValueError("there is no plan to write")
-        return write_bundle(output, self.plan, shell.emit(self.plan), self.sources)
+        return write_bundle(output, self.plan, shell.emit(), self.sources)
 
 
 def compile_workflow(request: Request, disk: Disk | None = None) -> Compilation:

@@ -32,6 +32,8 @@ class Hasher:
 
     def part(self, key: str, value: Json) -> str:
         """A string: the canonical text of a scalar, or the digest of a value's result fields."""
+        if type(value) is int:
+            return f'"{value}"'
         text = canonical(result_part(value, self._fields[key]))
         return digest_part((text,)) if isinstance(value, (list, dict)) else canonical(text)
 

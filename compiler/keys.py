@@ -7,7 +7,7 @@ it draws on, and is shared from then on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -129,10 +129,11 @@ class Keys:
     def takes_axis(self, part: Part) -> bool:
         """Whether an axis fills a key, and all its values are right as they are."""
         values = self.task.axes[part.key].values if part.node is None else ()
-        return bool(values) and all(self._takes(part, value) for value in values)
+        return bool(values) and self._takes(part, values)
 
-    def _takes(self, part: Part, value: AxisValue) -> bool:
-        return part.key != "fold_offsets" and shipped_check(part.schema, bound=True)(value)
+    def _takes(self, part: Part, values: Iterable[AxisValue]) -> bool:
+        check = shipped_check(part.schema, bound=True)
+        return part.key != "fold_offsets" and all(map(check, values))
 
     def _part(self, key: str, node: Node) -> Part:
         return Part(key, node, self._axes_of(names_in(node)), self._place(key))
@@ -165,7 +166,7 @@ class Keys:
 
     def _make(self, part: Part, point: Mapping[str, AxisValue]) -> Made | None:
         """A key filled and checked at a point; None after diagnostics."""
-        if part.node is None and self._takes(part, point[part.key]):
+        if part.node is None and self._takes(part, (point[part.key],)):
             return Made(point[part.key])
         node = self._fill(part, point)
         if node is None:

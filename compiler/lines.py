@@ -1,25 +1,73 @@
-"""The lines of ``jobs.jsonl``: a planned task in, the text of each of its jobs out, in pieces."""
+"""Write ``jobs.jsonl``: a plan in, the line of each of its jobs out, as it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import hashlib
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
+from typing import BinaryIO, Final
 
-from .pattern import Each, Parts, Pattern, write_object
-from .plan import PlannedTask
+from .pattern import Each, Parts, Pattern, Values, write_object
+from .plan import Plan, PlannedTask
 from .values import canonical
 
-
-def job_lines(task: PlannedTask) -> Iterator[Iterable[str]]:
-    """The lines, with their ends: each is ``canonical(job.to_json())``."""
-    pattern = write_jobs(task)
-    if any(reading.gathers for reading in task.table.readings):
-        return map(pattern.pieces, range(len(task)))
-    return zip(pattern)
+BATCH: Final = 100
 
 
-def write_jobs(task: PlannedTask) -> Pattern:
-    """The jobs as JSON, a line each."""
+def write_jobs(plan: Plan, file: BinaryIO) -> tuple[str, bytes]:
+    """Write ``jobs.jsonl``; returns its checksum, and ``jobs.idx``: where each line begins.
+
+    The positions are 64-bit integers, the lowest byte first.
+    """
+    lines = LineFile(file)
+    for task in plan.tasks:
+        pattern = write_task(task)
+        if any(reading.gathers for reading in task.table.readings):
+            for number in range(len(task)):
+                lines.add_long(pattern.pieces(number))
+            continue
+        texts = map(str.encode, pattern)
+        while batch := list(islice(texts, BATCH)):
+            lines.add(batch)
+    return lines.sha.hexdigest(), lines.index()
+
+
+class LineFile:
+    """Lines that are written as they come: their checksum so far, and where each begins."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.sha = hashlib.sha256()
+        self._file = file
+        self._starts = array("Q")
+        self._size = 0
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Write some lines, with their ends."""
+        self._starts.extend(islice(accumulate(map(len, lines), initial=self._size), len(lines)))
+        self._put(b"".join(lines))
+
+    def add_long(self, pieces: Iterable[str]) -> None:
+        """Write one line, with its end, in pieces."""
+        self._starts.append(self._size)
+        for piece in pieces:
+            self._put(piece.encode())
+
+    def index(self) -> bytes:
+        """Where the lines begin."""
+        if sys.byteorder == "big":
+            self._starts.byteswap()
+        return self._starts.tobytes()
+
+    def _put(self, data: bytes) -> None:
+        self.sha.update(data)
+        self._file.write(data)
+        self._size += len(data)
+
+
+def write_task(task: PlannedTask) -> Pattern:
+    """The jobs of a task, a line each: ``canonical(job.to_json())``."""
     cells = task.table.write()
     alone = task.group == 1
     jobs = len(task)
@@ -30,7 +78,7 @@ def write_jobs(task: PlannedTask) -> Pattern:
         "id": ('"', *(task.table.id.parts if alone else (Each(task.job_id, jobs),)), '"'),
         "name": (canonical(task.name),),
         "needs": ("[", *_needs(task), "]"),
-        "number": (Each(lambda index: str(task.first + index), jobs),),
+        "number": (Values(range(task.first, task.stop), str),),
         "task": (canonical(task.task),),
     }
     return Pattern((*write_object(entries), "\n"), jobs)
@@ -41,6 +89,9 @@ def _needs(task: PlannedTask) -> Parts:
     needs = Each(lambda index: ",".join(map(str, task.needs_of(index))), len(task))
     if all(reading.places.is_fixed for reading in task.table.readings):
         return tuple(needs.pieces(0))
+    if len(task.reads) == task.group == 1 and not task.reads[0][0].gathers:
+        reading, planned = task.reads[0]
+        return (Values(planned.job_numbers(), str, reading.places),)
     return (needs,)
 
 

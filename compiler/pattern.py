@@ -6,9 +6,9 @@ a line is spliced from what is written once and from what differs.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
-from operator import itemgetter
+from itertools import repeat, tee
 from typing import Any, Protocol
 
 from .grid import Places
@@ -29,20 +29,23 @@ Parts = tuple[str | Column, ...]
 
 
 class Values:
-    """Values by place, each written where the cell's place says."""
+    """Values by place, each written where the cell's place says; without places, one a cell."""
 
-    def __init__(self, places: Places, values: Sequence[Any], write: Callable[[Any], str]) -> None:
-        self.places = places
+    def __init__(
+        self, values: Sequence[Any], write: Callable[[Any], str], places: Places | None = None
+    ) -> None:
         self.values = values
         self.write = write
+        self.places = places if places is None or not places.is_plain else None
 
     def __iter__(self) -> Iterator[str]:
         texts = map(self.write, self.values)
-        return texts if self.places.is_plain else map(list(texts).__getitem__, self.places)
+        return texts if self.places is None else map(list(texts).__getitem__, self.places)
 
     def pieces(self, number: int) -> Iterable[str]:
         """The one text."""
-        return (self.write(self.values[self.places[number]]),)
+        place = number if self.places is None else self.places[number]
+        return (self.write(self.values[place]),)
 
 
 class Each:
@@ -71,12 +74,15 @@ class Pattern:
         columns = [part for part in self.parts if not isinstance(part, str)]
         if not columns:
             return repeat("".join(map(str, self.parts)), self.size)
-        text = [part.replace("%", "%%") if isinstance(part, str) else "%s" for part in self.parts]
-        # A column that fills several gaps is read once.
-        distinct = {id(column): column for column in columns}
-        order = [list(distinct).index(id(column)) for column in columns]
-        rows = zip(*distinct.values(), strict=True)
-        return map("".join(text).__mod__, map(itemgetter(*order), rows))
+        # A column that fills several gaps is read once; joining leaves no work to Python.
+        gaps = Counter(map(id, columns))
+        readers = {id(column): iter(tee(column, gaps[id(column)])) for column in columns}
+        parts = [
+            repeat(part) if isinstance(part, str) else next(readers[id(part)])
+            for part in self.parts
+        ]
+        rows: Iterator[tuple[str, ...]] = zip(*parts)  # noqa: B905 - strings have no end
+        return map("".join, rows)
 
     def pieces(self, number: int) -> Iterator[str]:
         """One of the texts, in pieces."""

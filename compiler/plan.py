@@ -131,7 +131,11 @@ class PlannedTask:
     @cached_property
     def common_root(self) -> str:
         """The folder that all results lie in."""
-        return common_root(self.table.output)
+        table = self.table
+        if table.head.grid.axes:
+            return common_root(table.output)
+        # The first and the last cell have no value in common but those that all cells have.
+        return common_root((table.output.text(0), table.output.text(len(table) - 1)))
 
     @property
     def root(self) -> str:
@@ -161,6 +165,12 @@ class PlannedTask:
             for reading, planned in self.reads
         ]
         return runs[0] if len(runs) == 1 else sorted(set().union(*runs))
+
+    def job_numbers(self) -> Sequence[int]:
+        """The job of each of its cells."""
+        if self.group == 1:
+            return range(self.first, self.stop)
+        return [self.first + number // self.group for number in range(len(self.table))]
 
     def jobs_of(self, numbers: Sequence[int]) -> Sequence[int]:
         """The jobs of some of its cells, in order."""

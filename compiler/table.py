@@ -5,16 +5,18 @@ Ids, folders and specs are written from the axes' values each time that they are
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from .folders import axis_text
 from .grid import Grid, Places
 from .hashing import Hasher, digest_part
 from .pattern import Each, Parts, Pattern, Values, write_object
-from .values import HASH_BYTES, AxisValue, Json, canonical, digest, escape
+from .values import HASH_BYTES, AxisValue, Json, canonical, digest_each, escape
 
 REFERENCE: Final = ("cell", "hash", "result")
 BATCH: Final = 1000
@@ -145,11 +147,26 @@ class Digests:
         self.pattern = pattern
 
     def __iter__(self) -> Iterator[str]:
-        return (digest_part((text,)) for text in self.pattern)
+        return (f'"{each.hex()}"' for each in digest_each(self.pattern))
 
     def pieces(self, number: int) -> tuple[str]:
         """One of the digests."""
         return (digest_part(self.pattern.pieces(number)),)
+
+
+class HexColumn:
+    """The hashes of a table's cells, in hex."""
+
+    def __init__(self, table: CellTable) -> None:
+        self.table = table
+
+    def __iter__(self) -> Iterator[str]:
+        rows = struct.iter_unpack(f"{HASH_BYTES}s", self.table.hashes)
+        return map(bytes.hex, map(itemgetter(0), rows))
+
+    def pieces(self, number: int) -> tuple[str]:
+        """One of the hashes."""
+        return (self.table.hash(number),)
 
 
 class References:
@@ -225,8 +242,8 @@ class CellTable:
         for item in self.readings:
             parts[item.key] = item.write_hashed(hasher.reference_fields(item.key))
         found = bytearray()
-        for text in self._pattern(hasher.join(parts)):
-            found += digest((text,))
+        for each in digest_each(self._pattern(hasher.join(parts))):
+            found += each
         return bytes(found)
 
     def hash(self, number: int) -> str:
@@ -249,14 +266,7 @@ class CellTable:
 
     def write(self) -> Pattern:
         """The cells as JSON: each is ``canonical(cell.to_json())``."""
-        grid, columns = (
-            self.grid,
-            {name: Grid({name: item}) for name, item in self.grid.axes.items()},
-        )
-        axes = {
-            name: (Values(grid.places(columns[name]), values, canonical),)
-            for name, values in grid.axes.items()
-        }
+        axes: dict[str, Parts] = {name: (column,) for name, column in self._jsons.items()}
         spec = {key: self._parts(item, canonical) for key, item in self.keys.items()}
         spec |= {item.key: item.write() for item in self.readings}
         entries: dict[str, Parts] = {
@@ -271,15 +281,24 @@ class CellTable:
     @cached_property
     def _texts(self) -> dict[str, Values]:
         """The axes' values as they stand in ids and folders."""
-        axes = self.grid.axes
-        return {
-            name: Values(self.grid.places(self.grid.part((name,))), values, axis_text)
-            for name, values in axes.items()
-        }
+        return {name: self._axis(name, axis_text) for name in self.grid.axes}
 
     @cached_property
-    def _hashes(self) -> Each:
-        return Each(self.hash, len(self))
+    def _jsons(self) -> dict[str, Values]:
+        """The axes' values as JSON; where that is the same text, the same column."""
+        return {
+            name: texts if texts.write is str else self._axis(name, canonical)
+            for name, texts in self._texts.items()
+        }
+
+    def _axis(self, name: str, write: Callable[[Json], str]) -> Values:
+        values = self.grid.axes[name]
+        write = str if set(map(type, values)) == {int} else write
+        return Values(values, write, self.grid.places(self.grid.part((name,))))
+
+    @cached_property
+    def _hashes(self) -> HexColumn:
+        return HexColumn(self)
 
     def _folder(self, write: Callable[[str], str]) -> Parts:
         folders = [part for name in self.in_path for part in (f"/{name}=", self._texts[name])]
@@ -288,7 +307,10 @@ class CellTable:
     def _parts(self, keyed: Keyed, write: Callable[[Json], str]) -> Parts:
         if not keyed.grid.axes:
             return (write(keyed.values[0]),)
-        return (Values(self.grid.places(keyed.grid), keyed.values, write),)
+        for name in keyed.grid.axes:
+            if write is canonical and keyed.values is self.grid.axes[name]:
+                return (self._jsons[name],)
+        return (Values(keyed.values, write, self.grid.places(keyed.grid)),)
 
     def _pattern(self, parts: Parts) -> Pattern:
         return Pattern(parts, len(self))

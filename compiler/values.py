@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from typing import Any, Final
 
@@ -33,6 +33,11 @@ def canonical(value: Json) -> str:
 def escape(text: str) -> str:
     """A text as it stands between the quotes of a JSON string."""
     return encode_basestring(text)[1:-1]
+
+
+def digest_each(texts: Iterable[str]) -> Iterator[bytes]:
+    """The digest of each of many texts."""
+    return (sha.digest()[:HASH_BYTES] for sha in map(hashlib.sha256, map(str.encode, texts)))
 
 
 def digest(pieces: Iterable[str]) -> bytes:

@@ -11,11 +11,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from hcrc.compiler.bundle import write_jobs
 from hcrc.compiler.codes import CODES
 from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.conform import compile_check
 from hcrc.compiler.diagnostics import errors_of, render_github, render_json, render_text
+from hcrc.compiler.lines import write_jobs
 from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
 from hcrc.compiler.values import canonical
 from hypothesis import HealthCheck, given, settings

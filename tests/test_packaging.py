@@ -47,7 +47,8 @@ def run(site, *arguments, cwd):
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_data_file(site):
-    patterns = ("schemas/*.json", "templates/**/*.j2", "workflows/**/*.yml", "workflows/**/*.root")
+    patterns = ["schemas/*.json", "templates/**/*.j2", "templates/*.sh"]
+    patterns += ["workflows/**/*.yml", "workflows/**/*.root"]
     expected = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)}
     expected |= {path.relative_to(ROOT) for path in (ROOT / "workflows").rglob("*.json")}
     found = {path.relative_to(site / "hcrc") for path in (site / "hcrc").rglob("*")}

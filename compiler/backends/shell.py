@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from ..plan import Plan
+from importlib import resources
 
 
-def emit(plan: Plan) -> dict[str, bytes]:
-    """The backend's files in the bundle, by name."""
-    from importlib import resources
-
-    import jinja2
-
-    text = resources.files("hcrc.templates").joinpath("run.sh.j2").read_text("utf-8")
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)  # noqa: S701 - a shell script
-    script = environment.from_string(text).render(name=plan.name, jobs=len(plan.jobs))
-    return {"run.sh": script.encode()}
+def emit() -> dict[str, bytes]:
+    """The backend's files in the bundle, by name: they are the same for every plan."""
+    return {"run.sh": resources.files("hcrc.templates").joinpath("run.sh").read_bytes()}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the {{ jobs }} jobs of workflow {{ name }} on this machine, as many at a time as there are
-# cores; stops when one fails, and goes on where it stopped when it is run again.
+# Runs the jobs of this bundle on this machine, as many at a time as there are cores; stops when
+# one fails, and goes on where it stopped when it is run again.
 # Needs python >= 3.11 with torch, uproot, awkward and matplotlib: HCRC_PYTHON names another one.
 #
 #   ./run.sh [-j N] [--only TASK] [--from TASK] [--force] [--dry-run]
