@@ -28,6 +28,7 @@ from hcrc.runtime.data.cache import load_events
 from hcrc.runtime.data.dataset import ID_BRANCHES, INPUT_BRANCHES
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.job import Context
+from hcrc.runtime.nn.folds import FoldRule
 from hcrc.runtime.nn.hcr import HCR
 from hcrc.runtime.nn.model import Metadata, load_model, save_model
 from hcrc.runtime.result import RESULT, load_result, open_attempt, write_json
@@ -227,7 +228,9 @@ def write_models(folder: Path) -> None:
     with open_attempt(cell) as attempt:
         for fold in range(FOLDS):
             model, ids = attempt.path(f"model-{fold}.pt"), attempt.path(f"ids-{fold}.npz")
-            save_model(model, network, 0, Metadata(CLASSES, ARCHITECTURE, FOLDS, fold, 1, 0))
+            save_model(
+                model, network, 0, Metadata(CLASSES, ARCHITECTURE, FoldRule(FOLDS), fold, 1, 0)
+            )
             part = events.event % FOLDS != fold
             names = ("sample", "run", "lumi", "event")
             np.savez_compressed(ids, **{n: getattr(events, n)[part].numpy() for n in names})

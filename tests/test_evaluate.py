@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hcrc.runtime.data.cache import load_events
 from hcrc.runtime.data.truth import load_truth
 from hcrc.runtime.errors import DataError, JobError, SpecError
+from hcrc.runtime.nn.folds import random_folds
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.result import Result, load_result
-from hcrc.runtime.tasks import cache, evaluate
+from hcrc.runtime.tasks import cache, evaluate, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -36,8 +38,10 @@ from .data_files import (
     make_trained,
     mutate,
     read_tree,
+    reference,
     sample,
     small_dataset,
+    train_spec,
     write_json,
     write_root,
 )
@@ -295,3 +299,28 @@ def test_an_empty_file_gets_an_empty_friend(trained: Path, tmp_path: Path) -> No
     result = run_evaluate(trained, tmp_path / "out", datasets=[row])
     assert result.data["sources"][0]["entries"] == 0
     assert len(chunk_columns(result, 0, 1)["p_ZZ"]) == 40
+
+
+def test_random_folds_are_scored_by_the_model_that_did_not_see_them(
+    trained: Path, tmp_path: Path
+) -> None:
+    random = train_spec(trained / "cache", folds="random", fold_seed="FvT random")
+    train.run([make_cell("train", random, tmp_path / "train0", "train0")], make_context())
+    models = {"models": reference("train0", tmp_path / "train0")}
+    result = run_evaluate(trained, tmp_path / "out", **models)
+    event = torch.from_numpy(read_tree(trained / "a.root", "Events")["event"]).long()
+    fold = random_folds(2, "FvT random", 0).assign(event).numpy()
+    assert 0 < fold.sum() < len(fold)
+    for own in (0, 1):
+        scored = ~np.isnan(chunk_columns(result, own, 0)["p_ZZ"])
+        np.testing.assert_array_equal(scored, fold == own)
+
+
+def test_some_of_the_folds_are_not_enough(trained: Path, tmp_path: Path) -> None:
+    some = train_spec(trained / "cache", kfolds=4, fold_offsets=[0, 2])
+    train.run([make_cell("train", some, tmp_path / "train0", "train0")], make_context())
+    models = {"models": reference("train0", tmp_path / "train0")}
+    assert refusal(trained, tmp_path / "out", **models) == (
+        "OUT/train0/result.json: no model may score the events of fold 1, 3: "
+        "only 0, 2 of 4 were trained (fold_offsets)"
+    )

@@ -334,7 +334,8 @@ def test_initial_weights_have_their_ranges() -> None:
 
 
 def save(path: Path, network: HCR, model: int = 0) -> Metadata:
-    metadata = Metadata(list("abcde"), network.architecture, kfolds=3, fold=2, seed=1, offset=4)
+    rule = folds.random_folds(3, "SvB", 4)
+    metadata = Metadata(list("abcde"), network.architecture, rule, fold=2, seed=1, offset=4)
     save_model(path, network, model, metadata)
     return metadata
 
@@ -352,6 +353,7 @@ def test_saved_model_predicts_what_the_stack_does(
     model = load_model(tmp_path / "model.pt")
     assert model.metadata == metadata
     assert (model.classes, model.kfolds, model.fold) == (list("abcde"), 3, 2)
+    assert model.rule == metadata.rule
     classes, views = model.predict(matrix, batch)
     expected, expected_views = network.eval()(matrix)
     assert torch.allclose(classes, expected[1].softmax(1), atol=1e-5)
@@ -366,8 +368,8 @@ def test_model_of_other_columns_or_folds_is_refused(
     save(path, make_network(dtype=torch.float32))
     with pytest.raises(DataError, match="prepared events have 340 columns, these 7"):
         load_model(path).predict(torch.zeros(3, 7), 10)
-    monkeypatch.setattr(folds, "VERSION", 2)
-    with pytest.raises(DataError, match="event-mod-k version 1 are not known"):
+    monkeypatch.setitem(folds.VERSIONS, folds.RANDOM, 2)
+    with pytest.raises(DataError, match=r"model.pt: folds by squares64-mod-k version 1 are not k"):
         load_model(path)
 
 

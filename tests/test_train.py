@@ -19,7 +19,7 @@ from hcrc.runtime.job import Context
 from hcrc.runtime.nn.adam import Adam
 from hcrc.runtime.nn.benchmark import Data, measure, score_events, sides
 from hcrc.runtime.nn.embedding import embedding_statistics
-from hcrc.runtime.nn.folds import assign_folds
+from hcrc.runtime.nn.folds import FoldRule
 from hcrc.runtime.nn.memory import keep_freed_memory
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.nn.prepare import prepare
@@ -71,12 +71,12 @@ GHOST = Ghost(batches=4, scale=0.5, milestones=[1])
 SETTINGS = Settings(
     classifier=CLASSIFIER,
     schedule=FixedStep(TRAINING, GHOST),
-    kfolds=3,
     benchmark=True,
     batch_eval=50,
     stack_events=1000,
 )
-TRAINEES = [Trainee(0, 7, offset, fold) for offset in range(2) for fold in range(3)]
+RULE = FoldRule(3)
+TRAINEES = [Trainee(0, 7, offset, fold, RULE) for offset in range(2) for fold in range(3)]
 
 
 @pytest.fixture(autouse=True)
@@ -116,11 +116,6 @@ def make_data(events: int = 250) -> tuple[Data, torch.Tensor]:
 DATA, EVENT = make_data()
 
 
-def test_folds_are_event_number_modulo_k() -> None:
-    event = torch.tensor([0, 1, 2, 3, 2**40 + 1])
-    assert assign_folds(event, 3).tolist() == [0, 1, 2, 0, 2]
-
-
 def test_stack_trains_each_model_as_if_alone() -> None:
     network, together = train(DATA, EVENT, TRAINEES, SETTINGS, Report())
     for model, trainee in enumerate(TRAINEES):
@@ -147,18 +142,21 @@ def test_same_seed_gives_the_same_bits() -> None:
 
 
 def test_trainees_have_generators_of_their_own() -> None:
-    trainees = [*TRAINEES, Trainee(0, 8, 2, 0)]
+    trainees = [*TRAINEES, Trainee(0, 8, 2, 0, RULE)]
     numbers = {int(torch.randint(2**40, (), generator=t.generator)) for t in trainees}
     assert len(numbers) == len(trainees)
     assert (
-        Trainee(0, 7, 1, 2).generator.initial_seed() == Trainee(1, 8, 0, 2).generator.initial_seed()
+        Trainee(0, 7, 1, 2, RULE).generator.initial_seed()
+        == Trainee(1, 8, 0, 2, RULE).generator.initial_seed()
     )
 
 
 def test_models_with_fewer_steps_wait() -> None:
     event = torch.cat([torch.zeros(64), torch.ones(64), torch.full((96,), 2)]).long()
-    fold = assign_folds(event, 3)
-    trainings = [start_training(Trainee(0, 0, 0, fold_), fold, SETTINGS) for fold_ in range(3)]
+    fold = RULE.assign(event)
+    trainings = [
+        start_training(Trainee(0, 0, 0, fold_, RULE), fold, SETTINGS) for fold_ in range(3)
+    ]
     assert [training.plans[0].steps for training in trainings] == [5, 5, 4]
     stacks = list(schedule_stacks(trainings, 0, stack_events=96))
     assert stacks == [([0, 1, 2], range(4)), ([0, 1], range(4, 5))]
@@ -172,8 +170,10 @@ def test_models_with_fewer_steps_wait() -> None:
 
 def test_models_with_other_batches_are_no_stack() -> None:
     settings = replace(SETTINGS, schedule=FixedStep(replace(TRAINING, batch=1024), GHOST))
-    fold = assign_folds(torch.arange(100), 3)
-    trainings = [start_training(Trainee(0, 0, 0, fold_), fold, settings) for fold_ in range(3)]
+    fold = RULE.assign(torch.arange(100))
+    trainings = [
+        start_training(Trainee(0, 0, 0, fold_, RULE), fold, settings) for fold_ in range(3)
+    ]
     assert [models for models, _ in schedule_stacks(trainings, 0, 1000)] == [[0], [1, 2]]
 
 
@@ -211,7 +211,7 @@ def test_without_benchmark_there_are_only_the_batches_losses() -> None:
 
 
 def test_benchmark_is_the_weighted_mean_over_each_part() -> None:
-    fold = assign_folds(EVENT, 3)
+    fold = RULE.assign(EVENT)
     trainings = [start_training(trainee, fold, SETTINGS) for trainee in TRAINEES[:2]]
     network = make_network(DATA, trainings, SETTINGS)
     scores = score_events(network, DATA, CLASSES, CLASSIFIER.rocs, 40)
@@ -225,7 +225,7 @@ def test_benchmark_is_the_weighted_mean_over_each_part() -> None:
 
 
 def test_embedding_statistics_are_those_of_the_training_part() -> None:
-    fold = assign_folds(EVENT, 3)
+    fold = RULE.assign(EVENT)
     trainings = [start_training(trainee, fold, SETTINGS) for trainee in TRAINEES[:2]]
     network = make_network(DATA, trainings, SETTINGS)
     place = network.layout.statistics["inputEmbed.ancillaryEmbed"]
@@ -275,9 +275,9 @@ def test_wrong_data_end_the_training(change: Callable[[Data], None], message: st
 @pytest.mark.parametrize(("kfolds", "epochs"), [(1, 3), (3, 0)])
 def test_training_of_no_step_is_refused(kfolds: int, epochs: int) -> None:
     schedule = FixedStep(replace(TRAINING, epochs=epochs), GHOST)
-    settings = replace(SETTINGS, kfolds=kfolds, schedule=schedule)
+    settings = replace(SETTINGS, schedule=schedule)
     with pytest.raises(DataError, match="no step to train"):
-        train(DATA, EVENT, TRAINEES[:1], settings, Report())
+        train(DATA, EVENT, [Trainee(0, 7, 0, 0, FoldRule(kfolds))], settings, Report())
 
 
 # The task

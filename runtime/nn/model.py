@@ -12,12 +12,14 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..spec import Architecture
-from . import folds
 from .benchmark import CPU_BATCH
+from .folds import FoldRule
 from .hcr import HCR
 from .prepare import COLUMNS
 from .state import export_state, import_state
 
+# The keys of a model's file that describe its fold rule start so.
+FOLD: Final = "fold_"
 # What torch.load and a look into its value raise for a file that something else wrote.
 UNREADABLE: Final = (
     OSError,
@@ -37,7 +39,7 @@ class Metadata:
 
     classes: list[str]
     architecture: Architecture
-    kfolds: int
+    rule: FoldRule
     fold: int
     seed: int
     offset: int
@@ -58,7 +60,12 @@ class Model:
     @property
     def kfolds(self) -> int:
         """The number of folds that the events were divided into."""
-        return self.metadata.kfolds
+        return self.rule.kfolds
+
+    @property
+    def rule(self) -> FoldRule:
+        """Which fold an event belongs to."""
+        return self.metadata.rule
 
     @property
     def fold(self) -> int:
@@ -89,9 +96,9 @@ def save_model(path: Path, network: HCR, model: int, metadata: Metadata) -> None
     value = {
         "hcrc": 1,
         "state": export_state(network, model),
-        "fold_algorithm": folds.ALGORITHM,
-        "fold_version": folds.VERSION,
-        **asdict(metadata),
+        "kfolds": metadata.rule.kfolds,
+        **{f"{FOLD}{key}": item for key, item in metadata.rule.describe().items()},
+        **{key: item for key, item in asdict(metadata).items() if key != "rule"},
     }
     torch.save(value, path)
 
@@ -103,21 +110,21 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         metadata = _read_metadata(value)
         network = HCR(metadata.architecture, len(metadata.classes))
         import_state(network, value["state"])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     except UNREADABLE as error:
         raise DataError(f"{path}: not a model of hcrc 1: {error}".splitlines()[0]) from error
-    rule = (value.get("fold_algorithm"), value.get("fold_version"))
-    if rule != (folds.ALGORITHM, folds.VERSION):
-        raise DataError(f"{path}: folds by {rule[0]} version {rule[1]} are not known here")
     return Model(network.to(device).eval(), metadata)
 
 
 def _read_metadata(value: dict[str, Any]) -> Metadata:
     if value["hcrc"] != 1:
         raise ValueError(f"version {value['hcrc']}")
+    rule = {key.removeprefix(FOLD): item for key, item in value.items() if key.startswith(FOLD)}
     return Metadata(
         classes=list(value["classes"]),
         architecture=Architecture(**value["architecture"]),
-        kfolds=value["kfolds"],
+        rule=FoldRule.read(value["kfolds"], rule),
         fold=value["fold"],
         seed=value["seed"],
         offset=value["offset"],

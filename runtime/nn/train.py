@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from ..spec import Classifier
 from .adam import Adam
 from .benchmark import Data, Figures, Scores, measure, score_events, sides
 from .embedding import embedding_statistics, set_embedding_statistics
-from .folds import assign_folds
+from .folds import FoldRule
 from .hcr import HCR
 from .loss import weighted_sum
 from .normalization import Ghosts
@@ -31,12 +30,16 @@ from .schedule import Epoch, FixedStep
 
 @dataclass(frozen=True)
 class Trainee:
-    """A model to train: its place among the cells of the job, its seed and its fold."""
+    """A model to train: its place among the cells of the job, its seed and its fold.
+
+    The cells of a job may have different folds, each by a rule of its own.
+    """
 
     cell: int
     seed: int
     offset: int
     fold: int
+    rule: FoldRule
 
     @property
     def generator(self) -> torch.Generator:
@@ -59,7 +62,6 @@ class Settings:
 
     classifier: Classifier
     schedule: FixedStep
-    kfolds: int
     benchmark: bool
     batch_eval: int
     stack_events: int
@@ -77,10 +79,12 @@ class Report:
 class Training:
     """The state of one model's training, beside its row of the stack.
 
-    ``part`` are the rows of the events it trains on, ``order`` those of the present epoch.
+    ``held_out`` (N) bool on the CPU are the events it is validated on, ``part`` the rows of those
+    it trains on, ``order`` those of the present epoch.
     """
 
     trainee: Trainee
+    held_out: Tensor
     part: Tensor
     generator: torch.Generator
     plans: list[Epoch]
@@ -103,8 +107,8 @@ def train(
     ``event`` (N) are the event numbers that the folds follow. Raises :class:`DataError` if
     there is nothing to train on, if the weights of a batch sum to zero, or if a loss is NaN.
     """
-    fold = assign_folds(event, settings.kfolds)
-    trainings = [start_training(trainee, fold, settings) for trainee in trainees]
+    folds = {rule: rule.assign(event) for rule in {trainee.rule for trainee in trainees}}
+    trainings = [start_training(trainee, folds[trainee.rule], settings) for trainee in trainees]
     network = make_network(data, trainings, settings)
     optimizer = Adam(network.weights)
     for epoch in range(settings.schedule.training.epochs):
@@ -135,7 +139,7 @@ def train(
             network.put(models, stack)
             optimizer.put(models, adam)
         check_losses(losses, trainings, epoch)
-        finish_epoch(network, data, fold, trainings, losses, epoch, settings)
+        finish_epoch(network, data, trainings, losses, epoch, settings)
         for training in trainings:
             report.epoch(training.trainee, training.history[-1])
     return network.eval(), trainings
@@ -143,14 +147,15 @@ def train(
 
 def start_training(trainee: Trainee, fold: Tensor, settings: Settings) -> Training:
     """The events a model trains on, and its plan; raises :class:`DataError` for no step at all."""
-    part = (fold != trainee.fold).nonzero().squeeze(1).cpu()
+    held_out = fold == trainee.fold
+    part = (~held_out).nonzero().squeeze(1)
     epochs = range(settings.schedule.training.epochs)
     plans = [settings.schedule.plan(epoch, len(part)) for epoch in epochs]
     if sum(plan.steps for plan in plans) == 0:
         raise DataError(
             f"fold {trainee.fold}: {len(part)} events and {len(plans)} epochs are no step to train"
         )
-    return Training(trainee, part, trainee.generator, plans)
+    return Training(trainee, held_out, part, trainee.generator, plans)
 
 
 def make_network(data: Data, trainings: list[Training], settings: Settings) -> HCR:
@@ -160,8 +165,11 @@ def make_network(data: Data, trainings: list[Training], settings: Settings) -> H
     for model, training in enumerate(trainings):
         network.initialize(model, training.generator)
     network.to(data.matrix.device)
-    for fold in {training.trainee.fold for training in trainings}:
-        models = [m for m, training in enumerate(trainings) if training.trainee.fold == fold]
+    same_part: dict[tuple[FoldRule, int], list[int]] = {}
+    for model, training in enumerate(trainings):
+        key = training.trainee.rule, training.trainee.fold
+        same_part.setdefault(key, []).append(model)
+    for models in same_part.values():
         part = trainings[models[0]].part.to(data.matrix.device)
         statistics = embedding_statistics(data.matrix, part, classifier.architecture)
         set_embedding_statistics(network, models, statistics)
@@ -208,7 +216,6 @@ def check_losses(losses: Tensor, trainings: list[Training], epoch: int) -> None:
 def finish_epoch(
     network: HCR,
     data: Data,
-    fold: Tensor,
     trainings: list[Training],
     losses: Tensor,
     epoch: int,
@@ -233,17 +240,17 @@ def finish_epoch(
             "steps": plan.steps,
             "batch_loss": float((totals / norms).mean()) if plan.steps else None,
         }
-        training.history.append(row | benchmark(scores, model, training, fold, settings))
+        training.history.append(row | benchmark(scores, model, training, settings))
 
 
 def benchmark(
-    scores: Scores | None, model: int, training: Training, fold: Tensor, settings: Settings
+    scores: Scores | None, model: int, training: Training, settings: Settings
 ) -> dict[str, Any]:
     """Loss and AUCs on both parts; None without benchmarks."""
     if scores is None:
         return {"training": None, "validation": None}
     rocs = sides(settings.classifier.classes, settings.classifier.rocs)
-    held_out = np.asarray((fold == training.trainee.fold).cpu())
+    held_out = training.held_out.numpy()
     training.last = measure(scores, model, held_out, rocs)
     parts = {"training": measure(scores, model, ~held_out, rocs), "validation": training.last}
     for name, figures in parts.items():

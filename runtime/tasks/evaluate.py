@@ -42,7 +42,6 @@ from ..data.shape import CLASSIFIER, check_data, check_shape
 from ..data.truth import NO_LABEL, Truth, write_truth
 from ..errors import DataError
 from ..job import Context
-from ..nn.folds import assign_folds
 from ..nn.memory import keep_freed_memory
 from ..nn.model import Model, load_model
 from ..result import RESULT, Attempt, Result, open_attempt
@@ -125,15 +124,27 @@ def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scor
     device = str(choose_device(context.execution.device))
     models = [load_model(trained.path(row["file"]), device) for row in trained.data["models"]]
     classifier, kfolds = trained.data["classifier"], trained.data["kfolds"]
-    folds = [model.fold for model in models]
-    if len(folds) != kfolds or any(fold not in folds for fold in range(kfolds)):
-        raise DataError(f"{trained.folder / RESULT}: does not hold one model for each fold")
+    check_folds([model.fold for model in models], kfolds, trained)
     for model in models:
-        if model.classes != classifier["classes"] or model.kfolds != kfolds:
+        same = model.kfolds == kfolds and model.rule == models[0].rule
+        if model.classes != classifier["classes"] or not same:
             raise DataError(f"{trained.folder / RESULT}: its models are of another classifier")
     outputs = classifier["outputs"]
     columns = list_columns(classifier["classes"], outputs)
     return Scoring(trained, models, columns, outputs, context.execution.batch_eval)
+
+
+def check_folds(folds: list[int], kfolds: int, trained: Result) -> None:
+    """Raises :class:`DataError` unless there is one model for each fold."""
+    missing = [str(fold) for fold in range(kfolds) if fold not in folds]
+    where = trained.folder / RESULT
+    if missing and trained.spec.get("fold_offsets") is not None:
+        raise DataError(
+            f"{where}: no model may score the events of fold {', '.join(missing)}: "
+            f"only {', '.join(map(str, folds))} of {kfolds} were trained (fold_offsets)"
+        )
+    if missing or len(folds) != kfolds:
+        raise DataError(f"{where}: does not hold one model for each fold")
 
 
 def select_events(
@@ -280,7 +291,7 @@ def score_file(known: Known, paths: list[Path], scoring: Scoring, attempt: Attem
             inputs = read_inputs(tree, file.year, start, stop, np.ones(stop - start, np.bool_))
             event = torch.from_numpy(truth.event[start:stop])
             for model, (_, extend) in zip(scoring.models, writers, strict=True):
-                own = assign_folds(event, model.kfolds) == model.fold
+                own = model.rule.assign(event) == model.fold
                 truth.scored_by[start:stop][own.numpy()] = model.fold
                 extend(score(model, inputs, own, scoring, tree, start))
     return [own for own, _ in writers]

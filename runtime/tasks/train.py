@@ -20,8 +20,8 @@ from ..data.cache import Events, load_events
 from ..errors import DataError, JobError, SpecError
 from ..events import EventWriter
 from ..job import Context
-from ..nn import folds
 from ..nn.benchmark import Data
+from ..nn.folds import FoldRule, random_folds
 from ..nn.hcr import HCR
 from ..nn.memory import keep_freed_memory
 from ..nn.model import Metadata, save_model
@@ -99,13 +99,32 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     settings = make_settings(specs[0], context.execution.batch_eval, device)
     reporter = Reporter(context.events, cell_ids)
     trainees = [
-        Trainee(number, spec.seed, spec.offset, fold)
+        Trainee(number, spec.seed, spec.offset, fold, make_rule(spec))
         for number, spec in enumerate(specs)
-        for fold in range(spec.kfolds)
+        for fold in list_folds(spec)
     ]
     network, trainings = train(data, events.event, trainees, settings, reporter.report())
     for number, attempt in enumerate(attempts):
         commit(attempt, number, network, trainings, events, sources[0], checksums, device)
+
+
+def make_rule(spec: TrainSpec) -> FoldRule:
+    """Which fold an event belongs to."""
+    if spec.folds == "event":
+        return FoldRule(spec.kfolds)
+    return random_folds(spec.kfolds, spec.fold_seed, spec.offset)
+
+
+def list_folds(spec: TrainSpec) -> list[int]:
+    """The folds to train; raises SpecError for none, one that there is not, or one twice."""
+    if spec.fold_offsets is None:
+        return list(range(spec.kfolds))
+    folds = sorted(set(spec.fold_offsets))
+    if not folds or len(folds) < len(spec.fold_offsets) or folds[-1] >= spec.kfolds or folds[0] < 0:
+        raise SpecError(
+            f"fold_offsets: {spec.fold_offsets} are not some of the folds 0 to {spec.kfolds - 1}"
+        )
+    return folds
 
 
 def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Settings:
@@ -123,7 +142,6 @@ def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Set
     return Settings(
         classifier=spec.classifier,
         schedule=FixedStep(spec.training, spec.ghost),
-        kfolds=spec.kfolds,
         benchmark=spec.benchmark,
         batch_eval=batch_eval,
         stack_events=stack_events,
@@ -249,7 +267,8 @@ def commit(
         {
             "classifier": attempt.cell.raw["classifier"],
             "kfolds": spec.kfolds,
-            "fold": {"algorithm": folds.ALGORITHM, "version": folds.VERSION},
+            "fold": make_rule(spec).describe(),
+            "fold_offsets": list_folds(spec),
             "labels": events.labels,
             "samples": events.samples,
             "sources": source.data.get("sources"),
@@ -270,7 +289,7 @@ def write_model(
     metadata = Metadata(
         classes=spec.classifier.classes,
         architecture=spec.classifier.architecture,
-        kfolds=spec.kfolds,
+        rule=training.trainee.rule,
         fold=fold,
         seed=spec.seed,
         offset=spec.offset,
