@@ -113,6 +113,14 @@ def fingerprint(path: str | Path, root_uuid: str | None = None) -> InputFile:
     return InputFile(str(path), status.st_size, status.st_mtime_ns, root_uuid)
 
 
+class Inputs(dict[str, InputFile]):
+    """Files as they were when they were opened, by path."""
+
+    def read(self, path: str | Path, root_uuid: str | None = None) -> None:
+        """Record a file; raises :class:`DataError`."""
+        self[str(path)] = fingerprint(path, root_uuid)
+
+
 def load_result(path: str | Path) -> Result:
     """The result in a ``result.json``; raises :class:`DataError` if it is not one."""
     try:

@@ -31,6 +31,7 @@ from .errors import DataError, SpecError, StorageError
 from .record import (
     RESULT,
     InputFile,
+    Inputs,
     OutputFile,
     Result,
     Upstream,
@@ -45,6 +46,7 @@ __all__ = [
     "Attempt",
     "Change",
     "InputFile",
+    "Inputs",
     "KnownResults",
     "OutputFile",
     "PlannedCell",
@@ -181,7 +183,7 @@ class Attempt:
     cell: Cell
     folder: Path
     started: float = field(default_factory=time.time)
-    inputs: dict[str, InputFile] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=Inputs)
     upstream: dict[str, Upstream] = field(default_factory=dict)
 
     @property
@@ -197,7 +199,7 @@ class Attempt:
 
     def read(self, path: str | Path, root_uuid: str | None = None) -> None:
         """Record an input, so that a change of it makes the result stale."""
-        self.inputs[str(path)] = fingerprint(path, root_uuid)
+        self.inputs.read(path, root_uuid)
 
     def read_result(self, path: str | Path, cell_hash: str | None = None) -> Result:
         """Load and record a result of another cell; its hash must be the one planned."""

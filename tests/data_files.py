@@ -6,6 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,10 @@ class Events(EventWriter):
         return [line["text"] for line in self.lines if line["event"] == "message"]
 
 
-def make_context(events: Events | None = None) -> Context:
+def make_context(events: Events | None = None, **changes: Any) -> Context:
     """How to run a task in a test."""
     execution = Execution(cpus=1, memory_mb=1000, gpus=0, device="cpu", batch_eval=7)
-    return Context(execution, events or Events())
+    return Context(replace(execution, **changes), events or Events())
 
 
 def leftovers(output: Path) -> list[str]:

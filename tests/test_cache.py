@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hcrc.runtime.data import dataset as dataset_module
 from hcrc.runtime.data.cache import Events, load_events
+from hcrc.runtime.data.dataset import two_digits
 from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.nn.prepare import COLUMN_SLICES, prepare
 from hcrc.runtime.result import Result, load_result
@@ -36,11 +36,16 @@ from .data_files import (
 
 
 def run_cache(
-    folder: Path, *datasets: dict[str, Any], said: Said | None = None, **changes: Any
+    folder: Path,
+    *datasets: dict[str, Any],
+    said: Said | None = None,
+    execution: dict[str, int] | None = None,
+    **changes: Any,
 ) -> Result:
-    spec = {"datasets": list(datasets), "shuffle": True, "seed": 7, "chunks": 3} | changes
+    spec = {"datasets": list(datasets), "shuffle": True, "seed": 7, "chunks": 3}
+    spec |= {"states": ["counts"]} | changes
     output = folder / "out"
-    cache.run([make_cell("cache", spec, output)], make_context(said))
+    cache.run([make_cell("cache", spec, output)], make_context(said, **(execution or {})))
     return load_result(output / "result.json")
 
 
@@ -118,14 +123,11 @@ def test_weights_are_scaled_over_the_dataset_or_for_each_label(tmp_path: Path) -
     assert [row["weight_sum"] for row in result.data["counts"]["labels"]] == pytest.approx([2, 2])
 
 
-def test_the_order_depends_on_the_seed_and_not_on_chunks_or_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_order_depends_on_the_seed_and_not_on_chunks_or_steps(tmp_path: Path) -> None:
     write_root(tmp_path / "a.root", make_events(50))
     spec = dataset(tmp_path, sample("a.root", selection="SR"), norm={"sum": 1, "by": "dataset"})
     first = load_events(run_cache(tmp_path, spec, chunks=1))
-    monkeypatch.setattr(dataset_module.steps, "__defaults__", (7,))
-    second = load_events(run_cache(tmp_path, spec, chunks=5))
+    second = load_events(run_cache(tmp_path, spec, chunks=5, execution={"batch_skim": 7}))
     for name in ("inputs", "weight", "event"):
         assert torch.equal(getattr(first, name), getattr(second, name))
     other = load_events(run_cache(tmp_path, spec, seed=8))
@@ -133,6 +135,92 @@ def test_the_order_depends_on_the_seed_and_not_on_chunks_or_steps(
     assert torch.equal(first.event.sort().values, other.event.sort().values)
     plain = load_events(run_cache(tmp_path, spec, shuffle=False))
     assert plain.event.tolist() == list(range(0, 50, 2))
+
+
+@pytest.mark.parametrize(("size", "expected"), [(20, [20, 20, 10]), (25, [25, 25]), (99, [50])])
+def test_chunks_of_a_size_are_full_but_for_the_last(
+    tmp_path: Path, size: int, expected: list[int]
+) -> None:
+    write_root(tmp_path / "a.root", make_events(50))
+    spec = dataset(tmp_path, sample("a.root"))
+    result = run_cache(tmp_path, spec, chunks=None, chunk_size=size)
+    assert [row["events"] for row in result.data["chunks"]] == expected
+    event = load_events(result).event
+    assert torch.equal(event, load_events(run_cache(tmp_path, spec, chunks=1)).event)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("zstd", ".zst"), ("lz4", ".lz4"), ("gzip", ".gz")])
+def test_compressed_chunks_hold_the_same_events(tmp_path: Path, kind: str, suffix: str) -> None:
+    write_root(tmp_path / "a.root", make_events(300))
+    spec = dataset(tmp_path, sample("a.root"))
+    plain = run_cache(tmp_path / "plain", spec)
+    packed = run_cache(tmp_path / "packed", spec, compression=kind)
+    for name in ("inputs", "label", "weight", "event"):
+        assert torch.equal(getattr(load_events(plain), name), getattr(load_events(packed), name))
+    path = packed.path("chunk-0001")
+    assert path.name == f"chunk-0001.pt{suffix}"
+    assert path.stat().st_size < plain.path("chunk-0001").stat().st_size
+    path.write_bytes(path.read_bytes()[:-9] + b"not whole")
+    assert "not a chunk of a cache: " in error_text(lambda: load_events(packed))
+
+
+def test_counts_are_recorded_if_they_are_asked_for(tmp_path: Path) -> None:
+    write_root(tmp_path / "a.root", make_events(10))
+    result = run_cache(tmp_path, dataset(tmp_path, sample("a.root")), states=[])
+    assert {*result.data} == {"labels", "samples", "sources", "chunks", "summary"}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    result = load_result(folder / "out" / "result.json")
+    return {name: result.path(name).read_bytes() for name in result.files}
+
+
+def test_files_that_are_read_and_written_together_give_the_same_bytes(tmp_path: Path) -> None:
+    for seed in range(5):
+        write_root(tmp_path / f"{seed}.root", make_events(20 + seed, seed))
+    first = dataset(tmp_path, sample("0.root", "1.root", "2.root"), max_workers=2)
+    second = dataset(tmp_path, sample("3.root", "4.root", sample="TT", label="ttbar"), name="TT")
+    alone = run_cache(tmp_path, first, second, compression="zstd")
+    expected = files_of(tmp_path)
+    said = Said()
+    execution = {"max_loaders": 4, "max_writers": 3, "batch_skim": 7}
+    together = run_cache(
+        tmp_path, first, second, compression="zstd", said=said, execution=execution
+    )
+    assert files_of(tmp_path) == expected
+    assert together.inputs == alone.inputs
+    assert together.data == alone.data
+    done = [line["done"] for line in said.lines if line.get("step") == "read"]
+    assert done == [1, 2, 3, 4, 5]
+
+
+def test_of_several_files_that_fail_together_the_first_one_is_told(tmp_path: Path) -> None:
+    for seed in range(4):
+        write_root(
+            tmp_path / f"{seed}.root", make_events(9, seed, **({"xbW": None} if seed else {}))
+        )
+    whole = dataset(tmp_path, sample(*(f"{seed}.root" for seed in range(4))), max_workers=3)
+    text = refusal(tmp_path, whole, execution={"max_loaders": 3})
+    assert text.startswith('DIR/1.root:Events: there is no branch "xbW"')
+
+
+def test_a_norm_by_group_scales_samples_of_several_labels_together(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        write_root(tmp_path / f"{seed}.root", make_events(20, seed))
+    samples = (
+        sample("1.root", group="signal"),
+        sample("2.root", label="ZH", sample="ZH4b", group="signal"),
+        sample("3.root", label="data", sample="data"),
+    )
+    result = run_cache(tmp_path, dataset(tmp_path, *samples, norm={"sum": 2, "by": "group"}))
+    sums = {row["label"]: row["weight_sum"] for row in result.data["counts"]["labels"]}
+    assert sums["ZZ"] + sums["ZH"] == pytest.approx(2)
+    assert sums["data"] == pytest.approx(2)
+    assert sums["ZZ"] != pytest.approx(sums["ZH"], rel=1e-3)
+    empty = sample("3.root", group="signal", weight="weight * 0")
+    none = dataset(tmp_path, empty, norm={"sum": 2, "by": "group"})
+    text = error_text(lambda: run_cache(tmp_path, none))
+    assert 'the selected weights of group "signal" sum to 0; ' in text
 
 
 def test_counts_and_sources_say_what_was_read_and_removed(tmp_path: Path) -> None:
@@ -156,7 +244,8 @@ def test_counts_and_sources_say_what_was_read_and_removed(tmp_path: Path) -> Non
     assert result.inputs[0].uuid == uuid
     assert len(result.inputs) == 2
     assert said.texts() == [f"no event of {tmp_path}/b.root passes the selection of signal"]
-    assert [line["done"] for line in said.lines if line["event"] == "progress"] == [1, 2]
+    read = [line for line in said.lines if line.get("step") == "read"]
+    assert [line["done"] for line in read] == [1, 2]
 
 
 def test_friends_bring_weights_and_may_replace_inputs(tmp_path: Path) -> None:
@@ -220,7 +309,7 @@ def test_specs_that_cannot_be_executed_are_refused(
     ("year", "digits"), [("UL16_preVFP", 16), ("UL18", 18), ("2017", 17), ("17", 17)]
 )
 def test_the_year_is_two_digits(year: str, digits: int) -> None:
-    assert dataset_module.two_digits(year, "") == digits
+    assert two_digits(year, "") == digits
 
 
 def with_value(column: Any, entry: int, value: Any) -> Any:

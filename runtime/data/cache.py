@@ -1,11 +1,18 @@
-"""The tensor cache, read back: the chunks of a cache result as the events of a training."""
+"""The tensor cache: events as the chunks of a cache result, and read back for a training.
+
+A chunk is a mapping of columns that torch saved, compressed as a whole or not, as the end of its
+file's name says.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
+import cramjam
 import torch
 from torch import Tensor
 
@@ -23,6 +30,20 @@ COLUMN_TYPES: Final = {
     "run": torch.int64,
     "lumi": torch.int64,
     "event": torch.int64,
+}
+
+
+Codec: TypeAlias = Callable[[bytes], Any]
+SUFFIXES: Final = {"none": ".pt", "zstd": ".pt.zst", "lz4": ".pt.lz4", "gzip": ".pt.gz"}
+COMPRESS: Final[Mapping[str, Codec]] = {
+    "zstd": cramjam.zstd.compress,
+    "lz4": cramjam.lz4.compress,
+    "gzip": cramjam.gzip.compress,
+}
+DECOMPRESS: Final[Mapping[str, Codec]] = {
+    ".zst": cramjam.zstd.decompress,
+    ".lz4": cramjam.lz4.decompress,
+    ".gz": cramjam.gzip.decompress,
 }
 
 
@@ -69,10 +90,20 @@ def load_events(result: Result) -> Events:
     return events
 
 
+def write_chunk(path: Path, columns: Mapping[str, Tensor], compression: str) -> None:
+    """Write a chunk; the path ends as :data:`SUFFIXES` has it for the compression."""
+    if compression == "none":
+        torch.save(columns, path)
+        return
+    stream = io.BytesIO()
+    torch.save(columns, stream)
+    path.write_bytes(COMPRESS[compression](stream.getvalue()))
+
+
 def _load_chunk(path: Path) -> dict[str, Tensor]:
     try:
-        chunk: dict[str, Tensor] = torch.load(path, mmap=True, weights_only=True)
-    except UNREADABLE as error:
+        chunk: dict[str, Tensor] = _load(path)
+    except (*UNREADABLE, cramjam.DecompressionError) as error:
         raise DataError(f"{path}: not a chunk of a cache: {first_line(error)}") from error
     types = {INPUTS: torch.float32, **COLUMN_TYPES}
     for name, kind in types.items():
@@ -83,3 +114,11 @@ def _load_chunk(path: Path) -> dict[str, Tensor]:
     if len({len(chunk[name]) for name in types}) != 1:
         raise DataError(f"{path}: not a chunk of a cache: columns of unequal length")
     return chunk
+
+
+def _load(path: Path) -> Any:
+    """The value in a file, of plain tensors alone."""
+    decompress = DECOMPRESS.get(path.suffix)
+    if decompress is None:
+        return torch.load(path, mmap=True, weights_only=True)
+    return torch.load(io.BytesIO(decompress(path.read_bytes())), weights_only=True)

@@ -7,7 +7,7 @@ file; nothing that is computed here depends on the size of a step.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,6 @@ from .ids import Ids
 from .paths import resolve
 from .root import JoinedTree, Values
 
-STEP_ENTRIES: Final = 100_000
 PREPARE_EVENTS: Final = 2048
 KINEMATICS: Final = ("pt", "eta", "phi", "mass")
 CAN_JETS: Final = 4
@@ -45,7 +44,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SampleFile:
-    """One file of a sample, as a dataset reads it."""
+    """One file of a sample, as a dataset reads it, together with at most ``workers`` - 1 others."""
 
     dataset: str
     sample: Sample
@@ -55,6 +54,7 @@ class SampleFile:
     selection: Expression | None
     weight: Expression
     year: int
+    workers: int
 
     @property
     def sample_id(self) -> str:
@@ -86,7 +86,17 @@ def _sample_files(
     year = two_digits(sample.year, where)
     for file in sample.files:
         path = resolve(file, dataset.base)
-        yield SampleFile(dataset.name, sample, path, dataset.tree, friends, selection, weight, year)
+        yield SampleFile(
+            dataset.name,
+            sample,
+            path,
+            dataset.tree,
+            friends,
+            selection,
+            weight,
+            year,
+            dataset.max_workers,
+        )
 
 
 def _parse(text: str, where: str) -> Expression:
@@ -94,6 +104,11 @@ def _parse(text: str, where: str) -> Expression:
         return parse(text)
     except SpecError as error:
         raise SpecError(f"{where}: {error}") from error
+
+
+def room_for(file: SampleFile) -> tuple[str, int]:
+    """What a file is one of, and how many of that are read at the same time."""
+    return file.dataset, file.workers
 
 
 def two_digits(year: str, where: str) -> int:
@@ -104,7 +119,7 @@ def two_digits(year: str, where: str) -> int:
     return int(numbers[0][-2:])
 
 
-def steps(entries: int, size: int = STEP_ENTRIES) -> Iterator[tuple[int, int]]:
+def steps(entries: int, size: int) -> Iterator[tuple[int, int]]:
     """Ranges of at most ``size`` entries that make up a file."""
     for start in range(0, entries, size):
         yield start, min(start + size, entries)
@@ -276,22 +291,31 @@ def _read_not_can_jets(tree: JoinedTree, start: int, stop: int, kept: Mask) -> F
 
 
 def scale_weights(
-    name: str, norm: Norm | None, weight: Floats, labels: NDArray[np.int64], words: list[str]
+    name: str, norm: Norm | None, weight: Floats, samples: Sequence[tuple[Sample, int]]
 ) -> Floats:
-    """All weights of a dataset, scaled to the norm's sum over the dataset or for each label.
+    """All weights of a dataset, scaled to the norm's sum over the dataset, or each label or group.
 
-    The sums are taken over all files at once. Raises :class:`DataError` for a sum that is zero or
-    negative, as no scale brings it to the norm's.
+    ``samples`` says how many of the weights, in order, are of which sample. The sums are taken
+    over all files at once. Raises :class:`DataError` for a sum that is zero or negative, as no
+    scale brings it to the norm's.
     """
     if norm is None or not len(weight):
         return weight
     if norm.by == "dataset":
         return weight * _scale(name, "", norm, weight)
+    parts = [_part_of(sample, norm) for sample, _ in samples]
+    words = list(dict.fromkeys(parts))
+    of = np.repeat([words.index(part) for part in parts], [count for _, count in samples])
     scaled = weight.copy()
-    for label in np.unique(labels).tolist():
-        mask = labels == label
-        scaled[mask] *= _scale(name, f' of label "{words[label]}"', norm, weight[mask])
+    for index in np.unique(of).tolist():
+        mask = of == index
+        scaled[mask] *= _scale(name, f' of {norm.by} "{words[index]}"', norm, weight[mask])
     return scaled
+
+
+def _part_of(sample: Sample, norm: Norm) -> str:
+    """What of a dataset a sample is scaled with."""
+    return sample.group or sample.label if norm.by == "group" else sample.label
 
 
 def _scale(name: str, part: str, norm: Norm, weight: Floats) -> float:

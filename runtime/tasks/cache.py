@@ -1,11 +1,13 @@
 """Cache datasets as tensors: select, weight, prepare and shuffle events, and write them in chunks.
 
 The chunks are what :func:`~hcrc.runtime.data.cache.load_events` reads. The order of the events
-depends on the seed, not on the number of chunks.
+depends on the seed alone: not on the chunks, nor on how many files are read at the same time.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
@@ -14,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.cache import chunk_name
+from ..crew import Crew
+from ..data.cache import SUFFIXES, chunk_name, write_chunk
 from ..data.dataset import (
     ID_BRANCHES,
     INPUT_BRANCHES,
@@ -22,6 +25,7 @@ from ..data.dataset import (
     list_files,
     read_ids,
     read_inputs,
+    room_for,
     scale_weights,
     select,
     steps,
@@ -32,7 +36,7 @@ from ..errors import DataError, SpecError
 from ..job import Context
 from ..nn.memory import keep_freed_memory
 from ..nn.prepare import COLUMNS
-from ..result import Attempt, open_attempt
+from ..result import Attempt, Inputs, open_attempt
 from ..spec import CacheSpec, Cell, Dataset
 
 Json: TypeAlias = Any
@@ -42,9 +46,14 @@ SCRATCH: Final = "prepared.tmp"
 
 @dataclass(frozen=True)
 class FilePart:
-    """The selected events of one file: their ids and their weights (n) before the norm."""
+    """The selected events of one file: their ids and their weights (n) before the norm.
+
+    ``inputs`` are the files that were read, ``prepared`` is where the network's inputs lie.
+    """
 
     file: SampleFile
+    inputs: Inputs
+    prepared: Path
     uuid: str
     entries: int
     ids: Ids
@@ -60,9 +69,40 @@ class Words:
     samples: list[str]
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Reads files of a cell, each into a scratch file of its own."""
+
+    words: Words
+    attempt: Attempt
+    crew: Crew
+    batch: int
+
+    def read(self, item: tuple[int, SampleFile]) -> FilePart:
+        """What is selected of a file; ``batch`` entries are read at a time."""
+        number, file = item
+        branches = (*INPUT_BRANCHES, *ID_BRANCHES, *file.branches)
+        label = self.words.labels.index(file.sample.label)
+        sample = self.words.samples.index(file.sample_id)
+        ids, weights = [], [np.zeros(0)]
+        inputs, prepared = Inputs(), self.attempt.path(f"prepared-{number}.tmp")
+        opened = open_joined(file.path, file.tree, file.friends, branches, inputs.read)
+        with opened as tree, prepared.open("wb") as scratch:
+            for start, stop in steps(tree.entries, self.batch):
+                self.crew.check()
+                selected, weight = select(tree, file, start, stop)
+                if selected.any():
+                    matrix = read_inputs(tree, file.year, start, stop, selected)
+                    scratch.write(matrix.numpy().tobytes())
+                    ids.append(read_ids(tree, sample, start, stop).take(selected))
+                    weights.append(weight)
+            uuid, entries = tree.file.uuid, tree.entries
+        known = concatenate(ids), np.concatenate(weights), label
+        return FilePart(file, inputs, prepared, uuid, entries, *known)
+
+
 def run(cells: list[Cell], context: Context) -> None:
     """Make the result of each cell."""
-    torch.set_num_threads(context.execution.cpus)
     keep_freed_memory()
     for cell in cells:
         with open_attempt(cell) as attempt:
@@ -83,15 +123,15 @@ def cache_events(cell: Cell, attempt: Attempt, context: Context) -> None:
     parts = _read_files(files, words, attempt, context)
     grouped = _group(parts, [len(part) for part in listed])
     weights = [
-        _normalise(dataset, rows, words)
-        for dataset, rows in zip(spec.datasets, grouped, strict=True)
+        _normalise(dataset, rows) for dataset, rows in zip(spec.datasets, grouped, strict=True)
     ]
     check_unique([part.ids for part in parts], [part.file.path for part in parts], words.samples)
-    chunks = _write_chunks(spec, attempt, parts, np.concatenate(weights))
+    chunks = _write_chunks(spec, attempt, parts, np.concatenate(weights), context)
     attempt.path(SCRATCH).unlink()
     counts = _counts(spec.datasets, grouped, weights, words)
     rows = [{"file": name, "events": count} for name, (_, count) in chunks.items()]
-    data = {"labels": words.labels, "samples": words.samples, "chunks": rows, "counts": counts}
+    data = {"labels": words.labels, "samples": words.samples, "chunks": rows}
+    data |= {"counts": counts} if "counts" in spec.states else {}
     data |= {"sources": _sources(parts), "summary": [_summarise(counts["labels"])]}
     attempt.commit({name: path for name, (path, _) in chunks.items()}, data)
 
@@ -99,33 +139,31 @@ def cache_events(cell: Cell, attempt: Attempt, context: Context) -> None:
 def _read_files(
     files: list[SampleFile], words: Words, attempt: Attempt, context: Context
 ) -> list[FilePart]:
-    """Read the files one after the other; the prepared inputs go to a scratch file, in order."""
-    parts = []
+    """Read the files, some at the same time; the prepared inputs go to a scratch file, in order."""
+    crew = start_crew(context.execution.max_loaders, context)
+    reader = Reader(words, attempt, crew, context.execution.batch_skim)
+    parts: list[FilePart] = []
     with attempt.path(SCRATCH).open("wb") as scratch:
-        for done, file in enumerate(files, 1):
-            part = _read_file(file, words, attempt, scratch)
-            if not len(part.ids):
-                text = f"no event of {file.path} passes the selection of {file.dataset}"
-                context.events.message(attempt.cell.id, text)
-            context.events.progress(attempt.cell.id, "read", done, len(files))
+
+        def take(part: FilePart) -> None:
+            with part.prepared.open("rb") as prepared:
+                shutil.copyfileobj(prepared, scratch)
+            part.prepared.unlink()
+            attempt.inputs.update(part.inputs)
             parts.append(part)
+            if not len(part.ids):
+                text = f"no event of {part.file.path} passes the selection of {part.file.dataset}"
+                context.events.message(attempt.cell.id, text)
+            context.events.progress(attempt.cell.id, "read", len(parts), len(files))
+
+        crew.work(list(enumerate(files)), reader.read, take, lambda item: room_for(item[1]))
     return parts
 
 
-def _read_file(file: SampleFile, words: Words, attempt: Attempt, scratch: Any) -> FilePart:
-    branches = (*INPUT_BRANCHES, *ID_BRANCHES, *file.branches)
-    sample, label = words.samples.index(file.sample_id), words.labels.index(file.sample.label)
-    ids, weights = [], [np.zeros(0)]
-    with open_joined(file.path, file.tree, file.friends, branches, attempt.read) as tree:
-        for start, stop in steps(tree.entries):
-            selected, weight = select(tree, file, start, stop)
-            if selected.any():
-                inputs = read_inputs(tree, file.year, start, stop, selected)
-                scratch.write(inputs.numpy().tobytes())
-                ids.append(read_ids(tree, sample, start, stop).take(selected))
-                weights.append(weight)
-        uuid, entries = tree.file.uuid, tree.entries
-    return FilePart(file, uuid, entries, concatenate(ids), np.concatenate(weights), label)
+def start_crew(size: int, context: Context) -> Crew:
+    """Workers that share the job's cores."""
+    torch.set_num_threads(max(1, context.execution.cpus // size))
+    return Crew(size)
 
 
 def _group(parts: list[FilePart], sizes: list[int]) -> list[list[FilePart]]:
@@ -133,7 +171,7 @@ def _group(parts: list[FilePart], sizes: list[int]) -> list[list[FilePart]]:
     return [parts[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
-def _normalise(dataset: Dataset, parts: list[FilePart], words: Words) -> Floats:
+def _normalise(dataset: Dataset, parts: list[FilePart]) -> Floats:
     """The weights of a dataset's selected events, in the order of its files."""
     weight = np.concatenate([part.weight for part in parts]) if parts else np.zeros(0)
     if not len(weight):
@@ -143,46 +181,72 @@ def _normalise(dataset: Dataset, parts: list[FilePart], words: Words) -> Floats:
             f'dataset "{dataset.name}": no event is selected'
             + (f" by {text}" if text else ": its files hold none")
         )
-    labels = np.concatenate([np.full(len(part.weight), part.label) for part in parts])
-    return scale_weights(dataset.name, dataset.norm, weight, labels, words.labels)
+    samples = [(part.file.sample, len(part.weight)) for part in parts]
+    return scale_weights(dataset.name, dataset.norm, weight, samples)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All events in the order of the files: one row each, in every column."""
+
+    ids: Ids
+    label: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    inputs: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
+        """The columns of a chunk."""
+        kept = self.ids.take(rows)
+        columns: dict[str, NDArray[Any]] = {
+            "inputs": self.inputs[rows],
+            "label": self.label[rows],
+            "weight": self.weight[rows],
+            "sample": kept.sample.astype(np.int32),
+            "run": kept.run,
+            "lumi": kept.lumi,
+            "event": kept.event,
+        }
+        return {name: torch.from_numpy(column) for name, column in columns.items()}
 
 
 def _write_chunks(
-    spec: CacheSpec, attempt: Attempt, parts: list[FilePart], weight: Floats
+    spec: CacheSpec, attempt: Attempt, parts: list[FilePart], weight: Floats, context: Context
 ) -> dict[str, tuple[Path, int]]:
     """The chunks by name, with the number of events in each."""
     ids = concatenate([part.ids for part in parts])
     total = len(ids)
-    count = count_chunks(spec, total)
     generator = np.random.Generator(np.random.PCG64(spec.seed))
     order = generator.permutation(total) if spec.shuffle else np.arange(total)
-    prepared = np.asarray(np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS)))
-    label = np.concatenate([np.full(len(part.ids), part.label) for part in parts])
-    chunks = {}
-    for index, rows in enumerate(np.array_split(order, count)):
-        path = attempt.path(f"chunks/{chunk_name(index)}.pt")
-        columns = {
-            "inputs": prepared[rows],
-            "label": label[rows],
-            "weight": _to_float32(weight[rows]),
-        }
-        kept = ids.take(rows)
-        columns |= {"sample": kept.sample.astype(np.int32), "run": kept.run}
-        columns |= {"lumi": kept.lumi, "event": kept.event}
-        torch.save({name: torch.from_numpy(column) for name, column in columns.items()}, path)
-        chunks[chunk_name(index)] = (path, len(rows))
+    memory = np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS))
+    label = np.repeat([part.label for part in parts], [len(part.ids) for part in parts])
+    prepared = Prepared(ids, label, _to_float32(weight), np.asarray(memory))
+    chunks: dict[str, tuple[Path, int]] = {}
+
+    def write(item: tuple[str, NDArray[np.int64]]) -> tuple[str, Path, int]:
+        name, rows = item
+        path = attempt.path(f"chunks/{name}{SUFFIXES[spec.compression]}")
+        write_chunk(path, prepared.take(rows), spec.compression)
+        return name, path, len(rows)
+
+    def take(done: tuple[str, Path, int]) -> None:
+        chunks[done[0]] = done[1:]
+        context.events.progress(attempt.cell.id, "write", len(chunks), len(pieces))
+
+    pieces = [(chunk_name(index), rows) for index, rows in enumerate(split_chunks(spec, order))]
+    start_crew(context.execution.max_writers, context).work(pieces, write, take)
     return chunks
 
 
-def count_chunks(spec: CacheSpec, total: int) -> int:
-    """How many chunks there are of that many events; raises SpecError and DataError."""
+def split_chunks(spec: CacheSpec, order: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:
+    """The rows of each chunk; raises :class:`SpecError` and :class:`DataError`."""
     size, chunks = spec.chunk_size, spec.chunks
     if (chunks or 1) < 1 or (size or 1) < 1 or spec.seed < 0:
         raise SpecError("chunks, chunk_size and seed must be positive")
-    count = chunks or (-(-total // size) if size else 1)
-    if count > total:
-        raise DataError(f"{count} chunks cannot be made of {total} events")
-    return count
+    if chunks is None and size is not None:
+        return [order[start : start + size] for start in range(0, len(order), size)]
+    if (chunks or 1) > len(order):
+        raise DataError(f"{chunks} chunks cannot be made of {len(order)} events")
+    return np.array_split(order, chunks or 1)
 
 
 def _to_float32(weight: Floats) -> NDArray[np.float32]:

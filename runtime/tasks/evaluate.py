@@ -89,6 +89,7 @@ class Scoring:
     columns: list[str]
     outputs: dict[str, list[str]]
     batch: int
+    step: int
 
 
 def run(cells: list[Cell], context: Context) -> None:
@@ -109,7 +110,7 @@ def evaluate(attempt: Attempt, context: Context) -> None:
     samples = list(dict.fromkeys(file.sample_id for part in listed for file in part))
     grouped: dict[tuple[str, str], list[Selected]] = {}
     for dataset, files in zip(spec.datasets, listed, strict=True):
-        for part in select_events(dataset, files, labels, samples, attempt):
+        for part in select_events(dataset, files, labels, samples, attempt, context):
             grouped.setdefault((part.base.uuid, part.base.name), []).append(part)
     known = [join_parts(parts, labels, samples, attempt) for parts in grouped.values()]
     check_unique([row.truth.ids() for row in known], [row.file.path for row in known], samples)
@@ -131,7 +132,8 @@ def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scor
             raise DataError(f"{trained.folder / RESULT}: its models are of another classifier")
     outputs = classifier["outputs"]
     columns = list_columns(classifier["classes"], outputs)
-    return Scoring(trained, models, columns, outputs, context.execution.batch_eval)
+    execution = context.execution
+    return Scoring(trained, models, columns, outputs, execution.batch_eval, execution.batch_skim)
 
 
 def check_folds(folds: list[int], kfolds: int, trained: Result) -> None:
@@ -153,21 +155,21 @@ def select_events(
     labels: list[str],
     samples: list[str],
     attempt: Attempt,
+    context: Context,
 ) -> list[Selected]:
     """What a dataset selects of each of its files, with the weights after the norm."""
-    parts = [read_selection(file, labels, samples, attempt) for file in files]
+    batch = context.execution.batch_skim
+    parts = [read_selection(file, labels, samples, attempt, batch) for file in files]
     weight = np.concatenate([np.zeros(0), *[part.weight for part in parts]])
-    label = np.concatenate(
-        [np.zeros(0, np.int64), *[np.full(len(part.weight), part.label) for part in parts]]
-    )
-    weight = scale_weights(dataset.name, dataset.norm, weight, label, labels)
+    samples_of = [(part.file.sample, len(part.weight)) for part in parts]
+    weight = scale_weights(dataset.name, dataset.norm, weight, samples_of)
     ends = np.cumsum([len(part.weight) for part in parts])[:-1]
     split = np.split(weight, ends) if parts else []
     return [replace(part, weight=own) for part, own in zip(parts, split, strict=True)]
 
 
 def read_selection(
-    file: SampleFile, labels: list[str], samples: list[str], attempt: Attempt
+    file: SampleFile, labels: list[str], samples: list[str], attempt: Attempt, batch: int
 ) -> Selected:
     """What a dataset selects of one of its files, before the norm."""
     branches = (*ID_BRANCHES, *file.branches)
@@ -175,7 +177,7 @@ def read_selection(
     ids: list[Ids] = []
     masks, weights = [np.zeros(0, np.bool_)], [np.zeros(0)]
     with open_joined(file.path, file.tree, file.friends, branches, attempt.read) as tree:
-        for start, stop in steps(tree.entries):
+        for start, stop in steps(tree.entries, batch):
             ids.append(read_ids(tree, sample, start, stop))
             mask, weight = select(tree, file, start, stop)
             masks.append(mask)
@@ -287,7 +289,7 @@ def score_file(known: Known, paths: list[Path], scoring: Scoring, attempt: Attem
         writers = [
             stack.enter_context(write_scores(path, file.tree, scoring.columns)) for path in paths
         ]
-        for start, stop in steps(tree.entries):
+        for start, stop in steps(tree.entries, scoring.step):
             inputs = read_inputs(tree, file.year, start, stop, np.ones(stop - start, np.bool_))
             event = torch.from_numpy(truth.event[start:stop])
             for model, (_, extend) in zip(scoring.models, writers, strict=True):
