@@ -39,7 +39,7 @@ Compile and run event-classifier workflows.
 commands:
 {commands}
 
-hcrc COMMAND --help says what a command takes.
+hcrc COMMAND --help says what a command takes, hcrc help --all explains every key and setting.
 example: hcrc run workflows/demo.yml
 """
 

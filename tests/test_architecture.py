@@ -67,7 +67,15 @@ def loaded_modules(arguments, cwd):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["check", DEMO], ["expand", DEMO], ["compile", DEMO]],
+    [
+        ["--help"],
+        ["check", DEMO],
+        ["expand", DEMO],
+        ["compile", DEMO],
+        ["help", "--all", "--file", DEMO],
+        ["init", "-"],
+        ["task", "plot", "--models", "a/result.json", "--as-workflow"],
+    ],
     ids=lambda arguments: arguments[0],
 )
 def test_the_compiler_imports_nothing_heavy(arguments, tmp_path):

@@ -33,6 +33,10 @@ def shown(capsys, *words, code=0):
     return captured.err if code else captured.out
 
 
+def test_the_overview_names_the_reference(capsys):
+    assert "hcrc help --all explains every key" in shown(capsys)
+
+
 def test_the_document_is_what_is_printed(capsys):
     text = shown(capsys, "--all", "--format", "markdown")
     if os.environ.get("UPDATE_GOLDEN"):

@@ -94,6 +94,8 @@ def _show_command(words: list[str]) -> int:
 
 def _read_files(names: list[str]) -> list[Chapter] | None:
     """A chapter for each workflow; None, after diagnostics, if one is wrong."""
+    if not names:
+        return []
     from ..diagnostics import errors_of
     from ..files import Disk
     from ..phases import Phases, Request
