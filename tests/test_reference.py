@@ -12,6 +12,7 @@ from hcrc.compiler.commands import COMMANDS
 from hcrc.compiler.defaults import resolve_reference, task_kinds, task_schema
 from hcrc.compiler.reference.keys import describe, key_entries, variant_sections
 from hcrc.compiler.reference.model import Chapter, Entry, Section, anchor, search
+from hcrc.compiler.reference.render import render_markdown
 from hcrc.compiler.schema import load_schemas
 from hcrc.compiler.violation import PLACEHOLDER
 
@@ -323,6 +324,15 @@ def test_the_page_is_whole(place, capsys):
     assert "<b>" not in text
     assert "&lt;b&gt;&amp;" in text
     assert "prefers-color-scheme: dark" in text
+
+
+def test_tables_have_no_empty_columns_and_escape_what_markdown_reads():
+    entries = (Entry("a|b", "x|y", "<_lead_ in_word [*]"), Entry("c", "", ""))
+    text = render_markdown([Chapter("Keys", "", (Section("Some", "", entries),))])
+    assert text.endswith(
+        "### Some\n\n| key | takes | meaning |\n| --- | --- | --- |\n"
+        "| `a\\|b` | x\\|y | \\<\\_lead\\_ in_word \\[\\*] |\n| `c` | | |\n"
+    )
 
 
 def test_anchors_are_words():

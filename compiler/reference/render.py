@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from importlib import resources
@@ -14,7 +15,7 @@ INTRODUCTION: Final = (
     "Every command, task, key and setting. `hcrc help --all PATTERN` searches it,"
     " `hcrc help --file FILE` shows what a workflow declares."
 )
-HEADS: Final = ("takes", "default", "meaning")
+SPECIAL: Final = re.compile(r"[\\|<*\[]|\b_|_\b")
 
 
 def render_text(chapters: Iterable[Chapter], width: int) -> str:
@@ -90,15 +91,23 @@ def _markdown(section: Section) -> Iterator[str]:
         yield from ("", section.example) if section.example else ()
         yield "```"
     if section.entries:
-        heads = (section.label, *HEADS)
-        yield from ("", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}")
-        yield from map(_row, section.entries)
+        yield ""
+        yield from _table(section)
 
 
-def _row(entry: Entry) -> str:
+def _table(section: Section) -> Iterator[str]:
+    """The entries of a section as a table, without columns that are empty in all of them."""
+    heads = (section.label, "kind" if section.label == "code" else "takes", "default", "meaning")
+    rows = [_row(entry) for entry in section.entries]
+    shown = [number for number in range(len(heads)) if any(row[number] for row in rows)]
+    for row in (heads, ["---"] * len(heads), *rows):
+        cells = (f"| {row[number]} " if row[number] else "| " for number in shown)
+        yield f"{''.join(cells)}|"
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
     default = _code(entry.default) if entry.default else entry.needed
-    cells = (_code(entry.name), _cell(entry.type), default, _cell(entry.help))
-    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+    return _code(entry.name), _cell(entry.type), default, _cell(entry.help)
 
 
 def _code(text: str) -> str:
@@ -108,9 +117,7 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     """Text as Markdown takes it for itself."""
-    for character in "\\|<*_[":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _paragraph(text: str) -> list[str]:
