@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "task": Command("task", "run one task alone: each key of its kind is an option"),
         "clean": Command("clean", "remove the results of a workflow"),
         "why": Command("why", "say what makes a job run, or since when it is up to date"),
+        "diff": Command("diff", "say which results a change keeps, and what runs again"),
         "trace": Command("trace", "say where the values of a job come from"),
     }
 )

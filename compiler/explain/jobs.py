@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,23 @@ class Bundle:
             raise BundleError(f"{self._jobs}: there is no job {number}")
         offset: int = struct.unpack("<Q", entry)[0]
         return offset
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[int], bytes]]:
+        """The lines of the jobs by number, in any order, as long as it is open."""
+        try:
+            index = self._jobs.with_suffix(".idx").read_bytes()
+            with self._jobs.open("rb") as lines:
+
+                def line(number: int) -> bytes:
+                    lines.seek(struct.unpack_from("<Q", index, 8 * number)[0])
+                    return lines.readline()
+
+                yield line
+        except OSError as error:
+            raise BundleError(f"{error.filename or self._jobs}: {error.strerror}") from error
+        except struct.error as error:
+            raise BundleError(f"{self._jobs}: its index is too short: compile again") from error
 
     def load(self, line: bytes) -> Json:
         """The job in a line."""
