@@ -126,7 +126,7 @@ def _without_colon(source: Source, span: Span) -> Diagnostic | None:
     before = source.lines[span.line - 2] if span.line > 1 else ""
     key = re.fullmatch(r"(\s*)([\w.-]+)\s*", before)
     line = source.lines[span.line - 1]
-    if key is None or len(line) - len(line.lstrip()) != len(key[1]):
+    if key is None or len(line) - len(line.lstrip()) < len(key[1]):
         return None
     start = len(key[1]) + 1
     place = Span(source, span.line - 1, start, span.line - 1, start + len(key[2]))

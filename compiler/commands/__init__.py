@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "help": Command("help", "explain a command, or every key, option and setting"),
         "init": Command("init", "write a commented workflow to start from"),
         "check": Command("check", "say everything that is wrong with a workflow, write nothing"),
+        "explain": Command("explain", "say what the code of an error or a warning means"),
         "expand": Command("expand", "show every job of a workflow, write nothing"),
         "compile": Command("compile", "write a bundle: a folder that runs by itself"),
         "run": Command("run", "compile a workflow and run here what is not up to date"),
