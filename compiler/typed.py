@@ -21,6 +21,7 @@ from .violation import PLACEHOLDER, is_placeholder
 
 Json = Any
 INDENT: Final = "  "
+FOLDER: Final = "./"
 
 
 class Given(NamedTuple):
@@ -124,7 +125,8 @@ def command_line(
 class Form(NamedTuple):
     """What the words of a key are: names of types, and whether a word is text as it stands.
 
-    A ``named`` value is text, unless it is written as a list or a mapping.
+    A ``named`` value is text, unless it is written as a list or a mapping: the path of a result,
+    there being no other task that it could name.
     """
 
     kinds: frozenset[str]
@@ -161,7 +163,7 @@ class Value(NamedTuple):
     text: str
     source: Source
     exact: bool
-    quotes: int = 0
+    shift: int = 0
 
 
 class Writer:
@@ -183,9 +185,9 @@ class Writer:
         line = f"{indent}{write_flow(key)}: {'[' * (several or single)}"
         for number, value in enumerate(values):
             line += ", " * bool(number)
-            start = len(line) + value.quotes + 1
+            start = len(line) + value.shift + 1
             line += value.text
-            end = len(line) - value.quotes + 1
+            end = len(line) - (value.shift > 0 and value.text.endswith('"')) + 1
             self.pieces.append(Piece(len(self.lines) + 1, start, end, value.source, value.exact))
         self.lines.append(line + "]" * (several or single))
 
@@ -197,8 +199,11 @@ class Writer:
             self.diagnostics.append(Diagnostic("not-utf8", message, whole(source)))
             return Value(None, "null", source, exact=False)
         if form.literal or (form.named and not word.startswith(("{", "["))):
-            text = write_flow(word)
-            return Value(word, text, source, word in (text, text[1:-1]), int(text != word))
+            folder = FOLDER if form.named and not _is_path(word) else ""
+            text = write_flow(folder + word)
+            inside = text[1:-1] if text != folder + word else text
+            shift = len(folder) + (inside != text)
+            return Value(word, text, source, inside == folder + word, shift)
         if not word.strip():
             message = f"{option} has no value"
             self.diagnostics.append(Diagnostic("no-value", message, whole(source)))
@@ -213,6 +218,11 @@ class Writer:
 def whole(source: Source) -> Span:
     """All of a source."""
     return Span(source, 1, 1, len(source.lines), max(len(source.lines[-1]), 1) + 1)
+
+
+def _is_path(word: str) -> bool:
+    """Whether a reference is a path as it stands."""
+    return "/" in word or word.endswith(".json") or not word
 
 
 def _is_flow(word: str, value: Json) -> bool:

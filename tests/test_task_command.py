@@ -65,6 +65,13 @@ tasks:
     )
 
 
+def test_a_bare_name_is_a_folder(capsys):
+    words = ["merge", "--predictions", "A", "B/", "a b", "./C", "D/result.json"]
+    assert '    predictions: [./A, B/, "./a b", ./C, D/result.json]\n' in as_workflow(
+        capsys, *words
+    )
+
+
 def test_definitions_and_settings_are_printed_too(capsys):
     words = ["train", "--dataset", "cache/result.json", "--classifier", "{use: SvB}"]
     words += ["--training", "{epochs: 5}", "--for", "{offset: 0-2}", "--include", "d.yml"]
@@ -228,6 +235,13 @@ def test_the_printed_workflow_has_the_plan_of_the_task(capsys, place, monkeypatc
     assert job["cells"][0]["spec"]["chunks"] == 3
 
 
+def test_places_inside_of_quoted_texts_are_those_of_the_word(capsys):
+    words = ["cache", "--include", "d.yml", "--datasets", "Data", "--dry-run", "--output"]
+    err = task(capsys, *words, "a: {nothing}", code=1).err
+    assert '--output:1:4: error[unknown-placeholder]: there is no parameter "nothing"' in err
+    assert "1 | a: {nothing}\n  |    ^^^^^^^^^\n" in err
+
+
 def test_a_bundle_of_a_task_can_be_traced(capsys, monkeypatch):
     monkeypatch.setattr("hcrc.compiler.commands.task.start_runtime", lambda *_: 0)
     task(capsys, "cache", "--include", "d.yml", "--datasets", "Data", "--chunks", "3")
@@ -243,12 +257,12 @@ WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 def test_texts_stand_as_they_are(output, predictions):
     keys = {
         "output": Given("--output", [output]),
-        "predictions": Given("--predictions", [f"./{word}" for word in predictions]),
+        "predictions": Given("--predictions", [f"a/{word}" for word in predictions]),
     }
     typed, problems = type_task("merge", keys)
     document, wrong = parse(typed.text, typed.name)
     assert problems == wrong == []
     found = to_plain(document.root)["tasks"]["merge"]
     assert found["output"] == output
-    listed = [f"./{word}" for word in predictions]
+    listed = [f"a/{word}" for word in predictions]
     assert found["predictions"] == (listed if len(listed) > 1 else listed[0])
