@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, cast
 
 from .commands import COMMANDS, USAGE_ERROR, USER_ERROR
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Protocol
+    from collections.abc import Callable, Sequence
+    from typing import Final, Protocol
 
     class CommandModule(Protocol):
         """What the module of a command has."""
@@ -46,6 +46,11 @@ example: hcrc run workflows/demo.yml
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 1 for errors in the input, 2 for usage."""
+    if "_ARGCOMPLETE" in os.environ:
+        from .complete import answer
+
+        answer(os.environ)
+        os._exit(0)
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["-h"], ["--help"]):
         return _guard(_show, overview())
@@ -53,8 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import __version__
 
         return _guard(_show, f"hcrc {__version__}\n")
-    if "_ARGCOMPLETE" in os.environ:
-        _complete()
     if not words or words[0] not in COMMANDS:
         return _refuse(words)
     return _guard(_run, words)
@@ -70,6 +73,7 @@ def overview() -> str:
 def load_command(name: str) -> CommandModule:
     """The module of a command."""
     from importlib import import_module
+    from typing import cast
 
     module = import_module(f".commands.{COMMANDS[name].module}", __package__)
     return cast("CommandModule", module)
@@ -147,16 +151,3 @@ def _guard(action: Callable[..., int], *arguments: object) -> int:
 def _drop_output() -> None:
     """Let what could not be printed go, so that the interpreter does not try again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _complete() -> None:
-    """Answer a request of the shell for completions, and exit."""
-    from argparse import ArgumentParser
-
-    import argcomplete
-
-    parser = ArgumentParser(prog="hcrc", allow_abbrev=False)
-    commands = parser.add_subparsers()
-    for name, command in COMMANDS.items():
-        load_command(name).add_arguments(commands.add_parser(name, help=command.help))
-    argcomplete.autocomplete(parser)

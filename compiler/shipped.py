@@ -6,13 +6,17 @@ time; it is used where nobody waits for it.
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-from pathlib import Path
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_schema(name: str) -> bytes:
     """The text of a file of ``schemas/``; raises FileNotFoundError."""
+    import pkgutil
+
     data = pkgutil.get_data("hcrc.schemas", name)
     if data is None:
         raise FileNotFoundError(name)
@@ -27,6 +31,14 @@ def schema_names() -> list[str]:
     return sorted(name for name in names if name.endswith(".schema.json"))
 
 
+def package_folder(name: str) -> str:
+    """The folder of a package of hcrc."""
+    __import__(name)
+    return str(next(iter(sys.modules[name].__path__)))
+
+
 def workflows_folder() -> Path:
     """The folder of the workflows and definitions that come with hcrc."""
-    return Path(next(iter(import_module("hcrc.workflows").__path__)))
+    from pathlib import Path
+
+    return Path(package_folder("hcrc.workflows"))

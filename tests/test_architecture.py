@@ -3,6 +3,7 @@
 import ast
 import configparser
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 HALVES = ("compiler", "runtime")
 SOURCES = sorted(path for half in HALVES for path in (ROOT / half).rglob("*.py"))
 HEAVY = ("torch", "numpy", "uproot", "awkward", "htcondor2", "matplotlib", "fsspec")
+SLOW = {"argparse", "json", "pathlib", "re", "typing", "yaml", "dataclasses", "subprocess"}
 DEMO = str(ROOT / "workflows" / "demo.yml")
 
 
@@ -82,9 +84,44 @@ def test_the_compiler_imports_nothing_heavy(arguments, tmp_path):
     assert not loaded_modules(arguments, tmp_path) & set(HEAVY)
 
 
-def test_help_imports_no_library(tmp_path):
-    libraries = {"jinja2", "jsonschema"}
-    assert not loaded_modules(["--help"], tmp_path) & libraries
+def start_modules(arguments, cwd, **variables):
+    """Modules that a fresh command line has at its end, but for those that python starts with."""
+    code = (
+        "import atexit, os, sys\n"
+        "before = set(sys.modules)\n"
+        "def tell(*_):\n    print('\\n' + ' '.join(set(sys.modules) - before))\n"
+        "    sys.stdout.flush()\n"
+        "atexit.register(tell)\n"
+        "end, os._exit = os._exit, lambda code: (tell(), end(code))\n"
+        "from hcrc.compiler.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "HOME": str(cwd), "XDG_CACHE_HOME": str(cwd), **variables}
+    run = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=True
+    )
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def test_help_imports_nothing(tmp_path):
+    own = {name for name in start_modules(["--help"], tmp_path) if name.startswith("hcrc")}
+    assert own == {"hcrc", "hcrc.compiler", "hcrc.compiler.cli", "hcrc.compiler.commands"}
+    assert not start_modules(["--help"], tmp_path) & SLOW
+
+
+def test_completion_imports_nothing(tmp_path):
+    """The first TAB reads the commands and the workflow; the next ones only what it kept."""
+    for line in ("hcrc che", f"hcrc check {DEMO} --param k", "hcrc check --setting IO '{"):
+        asked = {
+            "_ARGCOMPLETE": "1",
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "answer"),
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+        }
+        start_modules([], tmp_path, **asked)
+        assert not start_modules([], tmp_path, **asked) & SLOW
+        assert (tmp_path / "answer").read_text()
 
 
 def test_checking_imports_nothing_slow_that_it_can_do_without(tmp_path):

@@ -117,3 +117,12 @@ def test_it_works_through_a_link(checkout, tmp_path):
     environment = {"PATH": os.environ["PATH"], "HCRC_PYTHON": str(checkout / "python")}
     subprocess.run([link, "check"], env={**environment, "STUB_LOG": str(log)}, check=True)
     assert (checkout / ".venv").is_dir()
+
+
+def test_a_tab_installs_nothing_and_is_answered_at_once(checkout):
+    done, calls = run(checkout, _ARGCOMPLETE="1")
+    assert (done.returncode, calls) == (1, [])
+    run(checkout, "check")
+    (checkout / "setup.cfg").write_text("other\n")
+    done, calls = run(checkout, _ARGCOMPLETE="1")
+    assert (done.returncode, calls) == (0, ["-m hcrc.compiler"])

@@ -4,19 +4,25 @@ A module has ``EXAMPLE`` (a command line), ``add_arguments(parser)`` and ``run(o
 returns the exit code: 1 for errors in the input, 2 for usage.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import Final, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
 
 USER_ERROR: Final = 1
 USAGE_ERROR: Final = 2
 
 
-class Command(NamedTuple):
+class Command:
     """Where a command lives in this package, and what it does, in a line."""
 
-    module: str
-    help: str
+    def __init__(self, module: str, help: str) -> None:
+        self.module = module
+        self.help = help
 
 
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
@@ -32,6 +38,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "clean": Command("clean", "remove the results of a workflow"),
         "why": Command("why", "say what makes a job run, or since when it is up to date"),
         "diff": Command("diff", "say which results a change keeps, and what runs again"),
+        "completion": Command("completion", "let TAB complete hcrc in your shell"),
         "trace": Command("trace", "say where the values of a job come from"),
     }
 )
