@@ -96,8 +96,18 @@ def words(line):
             ["{tag: final, fast: false}", "{tag: final, fast: false, "],
         ),
         ("hcrc check mine.yml --setting torch.D", ["torch.DataLoader"]),
-        ('hcrc check --setting torch.DataLoader "{', ["{batch_eval: 100000}"]),
-        ('hcrc check mine.yml --setting torch.DataLoader "{', ["{batch_eval: 7}"]),
+        (
+            'hcrc check --setting torch.DataLoader "{batch_e',
+            ["{batch_eval: 100000}", "{batch_eval: 100000, "],
+        ),
+        (
+            'hcrc check mine.yml --setting torch.DataLoader "{batch_e',
+            ["{batch_eval: 7}", "{batch_eval: 7, "],
+        ),
+        ("hcrc task train --include data.yml --classifier ", ["SvB"]),
+        ("hcrc task cache --include data.yml --datasets Data S", ["Signal"]),
+        ("hcrc task cache --shuffle ", ["true", "false"]),
+        ("hcrc help che", ["check"]),
         ("hcrc run mine.yml --only ", ["cache", "train"]),
         ("hcrc run mine.yml --from tr", ["train"]),
         ("hcrc run mine.yml --device c", ["cpu", "cuda"]),
@@ -398,7 +408,7 @@ TYPED = [
     ("bin/hcrc check min\t", "", "<bin/hcrc><check><mine.yml>"),
     ("hcrc check mine.yml --param tag=fi\t", "", "<hcrc><check><mine.yml><--param><tag=final>"),
     ("hcrc run mine.yml --only tr\t", "", "<hcrc><run><mine.yml><--only><train>"),
-    ('hcrc check --setting torch.DataLoader "{\t', "", "<{batch_eval: 100000}>"),
+    ('hcrc check --setting torch.DataLoader "{batch_e\t', '}"', "<{batch_eval: 100000}>"),
     ('hcrc check mine.yml --template "{tag: final, fa\t', '}"', "<{tag: final, fast: false}>"),
 ]
 

@@ -91,8 +91,9 @@ class Candidates:
                 return list_folders(text)
             case "DEVICE":
                 return _fitting([(device, "") for device in DEVICES], text)
-            case "CODE":
-                return _fitting([(row[1], row[2]) for row in self.rows if row[0] == "code"], text)
+            case "CODE" | "COMMAND":
+                wanted = kinds[0].lower()
+                return _fitting([(row[1], row[2]) for row in self.rows if row[0] == wanted], text)
         return []
 
     def files(self, text: str, *, bundles: bool) -> Found:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..cli import build_parser
 from ..codes import CODES
 from ..commands import COMMANDS
-from ..defaults import resolve_reference
+from ..defaults import WORKFLOW, resolve_reference, task_kinds, task_schema
 from ..schema import load_schemas
 from ..shipped import package_folder
 from .cache import Rows, row, stamp
 from .grammar import ARGUMENT, LIST, MANY
 
+Json = Any
+NAMED = {"classifier": "CLASSIFIER", "datasets": "DATASET"}
 SETTINGS = "settings.schema.json"
 COUNTS: Mapping[str | int | None, tuple[int, int]] = {
     None: (1, 1),
@@ -61,10 +64,31 @@ def _argument(command: str, action: argparse.Action) -> list[str]:
     shown = action.metavar or action.dest
     kinds = shown if isinstance(shown, tuple) else (shown,)
     choices = [str(choice) for choice in action.choices or ()]
+    if kinds == ("VALUE",):
+        key = action.dest.removeprefix("--")
+        kinds, choices = (NAMED.get(key, "VALUE"),), _choices_of_key(key)
     help = (action.help or "") % {**vars(action), "prog": f"hcrc {command}"}
     flags = " ".join(action.option_strings)
     head = row(ARGUMENT, command, flags, str(least), str(most))
     return [*head, LIST.join(kinds), LIST.join(choices), *row(help)]
+
+
+def _choices_of_key(key: str) -> list[str]:
+    """The values that a key of tasks can have, where its schemas list them."""
+    found: dict[str, None] = {}
+    for kind in task_kinds():
+        part = task_schema(kind)["properties"].get(key)
+        if part is not None:
+            found |= dict.fromkeys(_choices(resolve_reference(part, WORKFLOW)[0]))
+    return list(found)
+
+
+def _choices(schema: Json) -> list[str]:
+    """The values that a schema lists, in itself or in its alternatives."""
+    kinds = schema.get("type", ())
+    values = [str(value) for value in schema.get("enum", ())]
+    values += ["true", "false"] * ("boolean" in ((kinds,) if isinstance(kinds, str) else kinds))
+    return values + [value for part in schema.get("anyOf", ()) for value in _choices(part)]
 
 
 def _settings() -> Iterator[list[str]]:
@@ -75,10 +99,6 @@ def _settings() -> Iterator[list[str]]:
             found, _ = resolve_reference(part, SETTINGS)
             default = found.get("default")
             text = str(default).lower() if isinstance(default, bool) else str(default)
-            kinds = found.get("type", "")
-            values = found.get("enum", [])
-            if "boolean" in (kinds if isinstance(kinds, list) else [kinds]):
-                values = ["true", "false"]
-            listed = LIST.join(map(str, values))
+            listed = LIST.join(_choices(found))
             value = "null" if default is None else text
             yield [*row("key", name, key, value), listed, *row(found.get("description", ""))]
