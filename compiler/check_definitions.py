@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, Span, suggest
-from .expressions import check_expression
+from .expressions import check_expression, list_names
 from .nodes import Entry, Mapping, Node, Scalar, Sequence, span_within
 
 EXPRESSIONS: Final = ("selection", "weight")
@@ -98,15 +98,33 @@ def _check_roc_name(name: Node | None, names: dict[str, Scalar]) -> Iterator[Dia
 
 
 def _check_outputs(outputs: Mapping, classes: list[str]) -> Iterator[Diagnostic]:
-    """Outputs are branches beside those of every classifier, and their spreads."""
+    """Outputs are branches beside those of every classifier, and their spreads.
+
+    An expression draws on these, and on the outputs before it.
+    """
     branches = [*TAKEN, *(f"p_{name}" for name in classes)]
     spreads = {f"{name}_std" for name in (*branches, *outputs.entries)}
+    before = list(branches)
     for name, entry in outputs.items():
         yield from _unknown(_texts(entry.value), classes)
+        if isinstance(entry.value, Scalar):
+            yield from _check_output(entry.value, before)
+        before.append(name)
         if name in branches:
             yield _taken(entry, "is there already")
         elif name in spreads:
             yield _taken(entry, "is the name of a spread, which merge writes")
+
+
+def _check_output(node: Scalar, columns: list[str]) -> Iterator[Diagnostic]:
+    """An output that is an expression over columns."""
+    problems = list(_check_expression(node, "output"))
+    yield from problems
+    for name, start, end in [] if problems else list_names(node.text):
+        if name not in columns:
+            span = node.span if node.filled else span_within(node, start, end)
+            message = f'no column before this output is called "{name}"'
+            yield Diagnostic("unknown-column", message, span, suggest(name, columns), node.notes)
 
 
 def _taken(entry: Entry, why: str) -> Diagnostic:

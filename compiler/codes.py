@@ -90,6 +90,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "unknown-alias": "an alias has no anchor before it",
         "unknown-class": "a classifier has no such class",
         "unknown-classifier": "a classifier is not defined",
+        "unknown-column": "an output draws on a column that is not before it",
         "unknown-dataset": "a dataset is not defined",
         "unknown-function": "an expression calls a function that there is not",
         "unknown-key": "a key is not part of the language",

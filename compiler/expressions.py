@@ -19,7 +19,7 @@ from .shipped import read_schema
 
 BOOLEAN: Final = "true or false"
 NUMBER: Final = "a number"
-WANTED: Final[Mapping[str, str]] = {"selection": BOOLEAN, "weight": NUMBER}
+WANTED: Final[Mapping[str, str]] = {"selection": BOOLEAN, "weight": NUMBER, "output": NUMBER}
 INSTEAD: Final[Mapping[str, str]] = {
     "^": "write a != b",
     "FloorDiv": "there is / only",
@@ -52,7 +52,7 @@ def read_grammar() -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def check_expression(text: str, key: str) -> tuple[Fault, ...]:
-    """What is wrong with the text of a ``selection`` or a ``weight``."""
+    """What is wrong with the text of a ``selection``, a ``weight`` or an ``output``."""
     line = re.sub(r"[\t\r\n]", " ", text).rstrip()
     grammar = read_grammar()
     foreign = re.search(f"[^{grammar['characters'][1:]}", line)
@@ -73,6 +73,20 @@ def check_expression(text: str, key: str) -> tuple[Fault, ...]:
     walk = _Walk(line, indent)
     walk.judge(tree, WANTED[key])
     return tuple(walk.faults)
+
+
+def list_names(text: str) -> list[tuple[str, int, int]]:
+    """The names of columns in an expression that nothing is wrong with, and where they stand."""
+    line = re.sub(r"[\t\r\n]", " ", text).rstrip()
+    indent = len(line) - len(line.lstrip())
+    tree = ast.parse(line[indent:], mode="eval").body
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    found = [
+        (node.id, node.col_offset + indent, (node.end_col_offset or 0) + indent)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and id(node) not in functions
+    ]
+    return sorted(found, key=lambda name: name[1])
 
 
 def _syntax(line: str, indent: int, error: Exception) -> Fault:

@@ -12,6 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import torch
+
 T = TypeVar("T")
 R = TypeVar("R")
 Room = tuple[Hashable, int]
@@ -55,6 +57,12 @@ class Crew:
             except BaseException:
                 self._stopping.set()
                 raise
+
+
+def share_cores(size: int, cpus: int) -> Crew:
+    """A crew whose workers have the job's cores together."""
+    torch.set_num_threads(max(1, cpus // size))
+    return Crew(size)
 
 
 @dataclass

@@ -227,7 +227,8 @@ def evaluate_spec(folder: Path, offset: int = 0, **changes: Any) -> dict[str, An
     """An evaluation of :func:`small_dataset`."""
     name = f"train{offset}"
     row = {"models": reference(name, folder / name), "datasets": [small_dataset(folder)]}
-    return row | {"name": "SvB", "naming": NAMING} | changes
+    row |= {"name": "SvB", "naming": NAMING, "outputs": {"p_all": CLASSES}}
+    return row | changes
 
 
 def make_trained(folder: Path) -> Path:

@@ -278,19 +278,64 @@ def test_models_of_another_definition_are_refused(trained: Path, tmp_path: Path)
     assert found == "OUT/copy/train0/result.json: made from another definition of train0"
 
 
-def test_outputs_must_be_sums_of_classes_with_names_of_their_own(
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ({"p_ZZ": ["ZZ"]}, 'classifier: two outputs are called "p_ZZ"'),
+        ({"p_x": ["WW"]}, 'classifier: output "p_x": no class "WW"; known: ZZ, ttbar'),
+        ({"r": "p_WW / 2"}, 'classifier: output "r": no column "p_WW" before it'),
+        (
+            {"r": "later", "later": "p_ZZ"},
+            'classifier: output "r": no column "later" before it',
+        ),
+        ({"r": "p_ZZ >"}, 'classifier: output "r": expression "p_ZZ >": column 7: invalid syntax'),
+        ({"r": "p_ZZ > 1"}, 'output "r": "p_ZZ > 1" is true or false, not a number'),
+    ],
+)
+def test_outputs_are_sums_of_classes_or_expressions_over_columns_before_them(
+    trained: Path, tmp_path: Path, outputs: dict[str, Any], expected: str
+) -> None:
+    found = refusal(trained, tmp_path / "out", kind=SpecError, outputs=outputs)
+    assert found.startswith(expected)
+
+
+def test_outputs_are_computed_from_what_is_written_beside_them(
     trained: Path, tmp_path: Path
 ) -> None:
-    for outputs, expected in {
-        "p_ZZ": 'classifier: two outputs are called "p_ZZ"',
-        "p_x": 'classifier: output "p_x": no class "WW"; known: ZZ, ttbar',
-    }.items():
-        folder = copy_folder(trained, tmp_path / outputs)
-        edit_json(
-            folder / "train0" / "result.json",
-            lambda value, name=outputs: value["data"]["classifier"].update(outputs={name: ["WW"]}),
-        )
-        assert refusal(folder, tmp_path / "out", kind=SpecError) == expected
+    outputs = {"sum": ["ZZ", "ttbar"], "r": "(p_ZZ - p_ttbar) / q_1234", "half": "r / 2 + 0 * sum"}
+    result = run_evaluate(trained, tmp_path / "out", outputs=outputs)
+    assert result.data["classifier"]["outputs"] == outputs
+    assert result.data["friends"][0]["branches"] == [*COLUMNS[:5], "sum", "r", "half"]
+    columns = {name: value.astype(float) for name, value in chunk_columns(result, 0, 1).items()}
+    ratio = (columns["p_ZZ"] - columns["p_ttbar"]) / columns["q_1234"]
+    np.testing.assert_array_equal(columns["r"], ratio.astype(np.float32))
+    np.testing.assert_array_equal(columns["half"], (columns["r"] / 2).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("log(p_ZZ - 2)", "nan"), ("p_ZZ / (p_ZZ - p_ZZ)", "inf"), ("p_ZZ + (1e19 ** 3)", "inf")],
+)
+def test_an_output_without_a_value_is_refused_with_its_entry(
+    trained: Path, tmp_path: Path, text: str, value: str
+) -> None:
+    found = refusal(trained, tmp_path / "out", outputs={"r": text})
+    assert found == f"DIR/a.root:Events: entry 0: the model of fold 0 gives r {value}"
+
+
+def test_files_that_are_scored_together_give_the_same_scores(trained: Path, tmp_path: Path) -> None:
+    alone = run_evaluate(trained, tmp_path / "alone")
+    cell = make_cell("evaluate", evaluate_spec(trained), tmp_path / "both")
+    evaluate.run([cell], make_context(max_evaluators=3, batch_skim=7))
+    both = load_result(tmp_path / "both" / "result.json")
+    assert list(both.files) == list(alone.files)
+    assert both.inputs == alone.inputs
+    assert both.data["sources"] == alone.data["sources"]
+    for fold in (0, 1):
+        for index in (0, 1):
+            one, other = chunk_columns(alone, fold, index), chunk_columns(both, fold, index)
+            for name in COLUMNS:
+                np.testing.assert_allclose(one[name], other[name], rtol=1e-6)
 
 
 def test_an_empty_file_gets_an_empty_friend(trained: Path, tmp_path: Path) -> None:

@@ -107,6 +107,15 @@ def test_columns_are_means_over_seeds_and_spreads_on_request(copy: Path) -> None
     assert [(row["seed"], row["offset"]) for row in result.data["seeds"]] == [(5, 0), (5, 1)]
 
 
+def test_an_output_is_the_mean_of_the_seeds_outputs(copy: Path) -> None:
+    for offset in OFFSETS:
+        run_evaluate(copy, offset, outputs={"ratio": "p_ZZ / p_ttbar"})
+    merged = read_tree(run_merge(copy).path("chunk-0000"))
+    assert list(merged) == [*COLUMNS[:5], "ratio"]
+    seeds = [seed_columns(copy, offset, 0)["ratio"] for offset in OFFSETS]
+    np.testing.assert_array_equal(merged["ratio"], np.mean(seeds, axis=0).astype(np.float32))
+
+
 def test_one_seed_is_its_own_mean(copy: Path) -> None:
     result = run_merge(copy, (1,))
     merged = read_tree(result.path("chunk-0000"))

@@ -1,4 +1,4 @@
-"""Scores as friend trees: which columns there are, and how their files are written and read."""
+"""Scores as friend trees: how their files are named and written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import uproot
@@ -16,28 +16,6 @@ from ..errors import SpecError
 from .friend import BaseFile, Chunk, Range, name_chunk
 
 Columns: TypeAlias = Mapping[str, NDArray[np.float32]]
-VIEWS: Final = ("q_1234", "q_1324", "q_1423")
-
-
-def class_column(name: str) -> str:
-    """The column with the probability of a class."""
-    return f"p_{name}"
-
-
-def list_columns(classes: list[str], outputs: Mapping[str, list[str]]) -> list[str]:
-    """Views, class probabilities, outputs; raises :class:`SpecError` for a name given twice."""
-    columns = [*VIEWS, *map(class_column, classes), *outputs]
-    for name in columns:
-        if columns.count(name) > 1:
-            raise SpecError(f'classifier: two outputs are called "{name}"')
-    for output, parts in outputs.items():
-        if not parts:
-            raise SpecError(f'classifier: output "{output}" is a sum of no class')
-        for name in parts:
-            if name not in classes:
-                known = ", ".join(classes)
-                raise SpecError(f'classifier: output "{output}": no class "{name}"; known: {known}')
-    return columns
 
 
 @contextmanager

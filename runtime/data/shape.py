@@ -41,11 +41,18 @@ class Maybe:
     needed: bool = True
 
 
+@dataclass(frozen=True)
+class Either:
+    """A text, or a value of a shape."""
+
+    shape: Shape
+
+
 CLASSIFIER: Final = {
     "name": str,
     "classes": [str],
     "rocs": [{"name": str, "positive": [str], "negative": [str]}],
-    "outputs": Each([str]),
+    "outputs": Each(Either([str])),
 }
 
 
@@ -59,11 +66,13 @@ def check_shape(value: Json, shape: Shape, where: str) -> None:
 
     A shape is ``str`` (printable), ``int`` (within ±2**53), ``float`` (a finite number, also an
     integer), ``list`` or ``dict`` of anything, a list of the items' shape, a mapping of the keys
-    that are needed among others, or :class:`Each` or :class:`Maybe`.
+    that are needed among others, or :class:`Each`, :class:`Maybe` or :class:`Either`.
     """
     if isinstance(shape, Maybe):
         if value is not None:
             check_shape(value, shape.shape, where)
+    elif isinstance(shape, Either):
+        check_shape(value, str if isinstance(value, str) else shape.shape, where)
     elif isinstance(shape, list):
         _check_kind(value, list, where)
         for index, item in enumerate(value):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..crew import Crew
+from ..crew import Crew, share_cores
 from ..data.cache import SUFFIXES, chunk_name, write_chunk
 from ..data.dataset import (
     ID_BRANCHES,
@@ -140,7 +140,7 @@ def _read_files(
     files: list[SampleFile], words: Words, attempt: Attempt, context: Context
 ) -> list[FilePart]:
     """Read the files, some at the same time; the prepared inputs go to a scratch file, in order."""
-    crew = start_crew(context.execution.max_loaders, context)
+    crew = share_cores(context.execution.max_loaders, context.execution.cpus)
     reader = Reader(words, attempt, crew, context.execution.batch_skim)
     parts: list[FilePart] = []
     with attempt.path(SCRATCH).open("wb") as scratch:
@@ -158,12 +158,6 @@ def _read_files(
 
         crew.work(list(enumerate(files)), reader.read, take, lambda item: room_for(item[1]))
     return parts
-
-
-def start_crew(size: int, context: Context) -> Crew:
-    """Workers that share the job's cores."""
-    torch.set_num_threads(max(1, context.execution.cpus // size))
-    return Crew(size)
 
 
 def _group(parts: list[FilePart], sizes: list[int]) -> list[list[FilePart]]:
@@ -233,7 +227,8 @@ def _write_chunks(
         context.events.progress(attempt.cell.id, "write", len(chunks), len(pieces))
 
     pieces = [(chunk_name(index), rows) for index, rows in enumerate(split_chunks(spec, order))]
-    start_crew(context.execution.max_writers, context).work(pieces, write, take)
+    crew = share_cores(context.execution.max_writers, context.execution.cpus)
+    crew.work(pieces, write, take)
     return chunks
 
 

@@ -16,10 +16,11 @@ from typing import Any, Final, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.columns import class_column, list_columns
 from ..data.friend import BaseFile, FriendTree, parse_friend, to_json
 from ..data.ids import Ids, check_unique, concatenate, find_common
 from ..data.root import open_friend
-from ..data.scores import chunk_path, class_column, list_columns, whole_range, write_scores
+from ..data.scores import chunk_path, whole_range, write_scores
 from ..data.shape import CLASSIFIER, check_data
 from ..data.truth import NO_LABEL, Truth, load_ids, load_truth
 from ..errors import DataError, SpecError
