@@ -45,6 +45,7 @@ def render_html(chapters: list[Chapter]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals["anchor"] = anchor
+    environment.filters["sentence"] = _sentence
     page = environment.from_string(text)
     return page.render(title=TITLE, introduction=INTRODUCTION, chapters=chapters) + "\n"
 
