@@ -369,3 +369,16 @@ def test_some_of_the_folds_are_not_enough(trained: Path, tmp_path: Path) -> None
         "OUT/train0/result.json: no model may score the events of fold 1, 3: "
         "only 0, 2 of 4 were trained (fold_offsets)"
     )
+
+
+def test_stage_says_which_models_score(trained: Path, tmp_path: Path) -> None:
+    spec = train_spec(trained / "cache")
+    spec["finetuning"] = spec["training"] | {"learning_rate": 0.5}
+    train.run([make_cell("train", spec, tmp_path / "train0", "train0")], make_context())
+    models = {"models": reference("train0", tmp_path / "train0")}
+    before = run_evaluate(trained, tmp_path / "before", stage="training", **models)
+    after = run_evaluate(trained, tmp_path / "after", **models)
+    plain = run_evaluate(trained, tmp_path / "plain")
+    scores = [chunk_columns(result, 0, 0)["p_ZZ"] for result in (before, after, plain)]
+    np.testing.assert_array_equal(scores[0], scores[2])
+    assert np.nanmax(np.abs(scores[1] - scores[2])) > 0.01

@@ -23,7 +23,8 @@ from hcrc.runtime.nn.folds import FoldRule
 from hcrc.runtime.nn.memory import keep_freed_memory
 from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.nn.prepare import prepare
-from hcrc.runtime.nn.schedule import FixedStep
+from hcrc.runtime.nn.schedule import Schedule
+from hcrc.runtime.nn.sgd import SGD
 from hcrc.runtime.nn.state import export_state
 from hcrc.runtime.nn.train import (
     Report,
@@ -70,7 +71,7 @@ TRAINING = Training(
 GHOST = Ghost(batches=4, scale=0.5, milestones=[1])
 SETTINGS = Settings(
     classifier=CLASSIFIER,
-    schedule=FixedStep(TRAINING, GHOST),
+    stages=(Schedule(TRAINING, GHOST),),
     benchmark=True,
     batch_eval=50,
     stack_events=1000,
@@ -117,9 +118,9 @@ DATA, EVENT = make_data()
 
 
 def test_stack_trains_each_model_as_if_alone() -> None:
-    network, together = train(DATA, EVENT, TRAINEES, SETTINGS, Report())
+    (network,), together = train(DATA, EVENT, TRAINEES, SETTINGS, Report())
     for model, trainee in enumerate(TRAINEES):
-        alone, (single,) = train(DATA, EVENT, [trainee], SETTINGS, Report())
+        (alone,), (single,) = train(DATA, EVENT, [trainee], SETTINGS, Report())
         for row, own in zip(together[model].history, single.history, strict=True):
             assert row["batch_loss"] == pytest.approx(own["batch_loss"], rel=1e-5)
             for part in ("training", "validation"):
@@ -129,14 +130,14 @@ def test_stack_trains_each_model_as_if_alone() -> None:
 
 def test_one_after_the_other_is_the_same_as_alone_bit_by_bit() -> None:
     settings = replace(SETTINGS, stack_events=1)
-    network, _ = train(DATA, EVENT, TRAINEES[:3], settings, Report())
-    alone, _ = train(DATA, EVENT, TRAINEES[1:2], settings, Report())
+    (network,), _ = train(DATA, EVENT, TRAINEES[:3], settings, Report())
+    (alone,), _ = train(DATA, EVENT, TRAINEES[1:2], settings, Report())
     assert torch.equal(network.weights[1], alone.weights[0])
 
 
 def test_same_seed_gives_the_same_bits() -> None:
-    first, _ = train(DATA, EVENT, TRAINEES[:2], SETTINGS, Report())
-    second, _ = train(DATA, EVENT, TRAINEES[:2], SETTINGS, Report())
+    (first,), _ = train(DATA, EVENT, TRAINEES[:2], SETTINGS, Report())
+    (second,), _ = train(DATA, EVENT, TRAINEES[:2], SETTINGS, Report())
     assert torch.equal(first.weights, second.weights)
     assert torch.equal(first.scale, second.scale)
 
@@ -158,23 +159,25 @@ def test_models_with_fewer_steps_wait() -> None:
         start_training(Trainee(0, 0, 0, fold_, RULE), fold, SETTINGS) for fold_ in range(3)
     ]
     assert [training.plans[0].steps for training in trainings] == [5, 5, 4]
-    stacks = list(schedule_stacks(trainings, 0, stack_events=96))
+    stacks = list(schedule_stacks(trainings, 0, replace(SETTINGS, stack_events=96)))
     assert stacks == [([0, 1, 2], range(4)), ([0, 1], range(4, 5))]
-    assert list(schedule_stacks(trainings, 0, stack_events=95)) == [
+    assert list(schedule_stacks(trainings, 0, replace(SETTINGS, stack_events=95))) == [
         ([0, 1], range(5)),
         ([2], range(4)),
     ]
-    alone = list(schedule_stacks(trainings, 0, stack_events=1))
+    alone = list(schedule_stacks(trainings, 0, replace(SETTINGS, stack_events=1)))
     assert alone == [([0], range(5)), ([1], range(5)), ([2], range(4))]
+    pairs = list(schedule_stacks(trainings, 0, replace(SETTINGS, max_trainers=2)))
+    assert pairs == [([0, 1], range(5)), ([2], range(4))]
 
 
 def test_models_with_other_batches_are_no_stack() -> None:
-    settings = replace(SETTINGS, schedule=FixedStep(replace(TRAINING, batch=1024), GHOST))
+    settings = replace(SETTINGS, stages=(Schedule(replace(TRAINING, batch=1024), GHOST),))
     fold = RULE.assign(torch.arange(100))
     trainings = [
         start_training(Trainee(0, 0, 0, fold_, RULE), fold, settings) for fold_ in range(3)
     ]
-    assert [models for models, _ in schedule_stacks(trainings, 0, 1000)] == [[0], [1, 2]]
+    assert [models for models, _ in schedule_stacks(trainings, 0, SETTINGS)] == [[0], [1, 2]]
 
 
 def test_freed_memory_is_kept_by_glibc() -> None:
@@ -192,9 +195,9 @@ def test_history_records_the_schedule() -> None:
 
 
 def test_training_learns() -> None:
-    schedule = FixedStep(replace(TRAINING, epochs=12), GHOST)
+    schedule = Schedule(replace(TRAINING, epochs=12), GHOST)
     _, (training,) = train(
-        DATA, EVENT, TRAINEES[:1], replace(SETTINGS, schedule=schedule), Report()
+        DATA, EVENT, TRAINEES[:1], replace(SETTINGS, stages=(schedule,)), Report()
     )
     first, last = training.history[0], training.history[-1]
     assert last["training"]["loss"] < first["training"]["loss"]
@@ -257,6 +260,27 @@ def test_adam_is_that_of_torch() -> None:
     assert torch.allclose(ours, theirs, rtol=1e-12)
 
 
+def test_gradient_descent_is_that_of_torch() -> None:
+    weights = torch.randn(2, 50, dtype=torch.float64)
+    ours, theirs = weights.clone(), torch.nn.Parameter(weights.clone())
+    gradient = torch.randn(2, 50, dtype=torch.float64)
+    theirs.grad = gradient
+    torch.optim.SGD([theirs], lr=0.01).step()
+    SGD(ours).step(gradient, 0.01)
+    assert torch.allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [Adam, SGD])
+def test_each_model_has_its_learning_rate(kind: type[Adam] | type[SGD]) -> None:
+    gradient, rates = torch.randn(2, 50), (0.01, 0.3)
+    together = torch.zeros(2, 50)
+    kind(together).step(gradient, torch.tensor(rates, dtype=torch.float64).unsqueeze(1))
+    for model, rate in enumerate(rates):
+        alone = torch.zeros(1, 50)
+        kind(alone).step(gradient[model : model + 1], rate)
+        assert torch.equal(together[model], alone[0])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -274,8 +298,8 @@ def test_wrong_data_end_the_training(change: Callable[[Data], None], message: st
 
 @pytest.mark.parametrize(("kfolds", "epochs"), [(1, 3), (3, 0)])
 def test_training_of_no_step_is_refused(kfolds: int, epochs: int) -> None:
-    schedule = FixedStep(replace(TRAINING, epochs=epochs), GHOST)
-    settings = replace(SETTINGS, schedule=schedule)
+    schedule = Schedule(replace(TRAINING, epochs=epochs), GHOST)
+    settings = replace(SETTINGS, stages=(schedule,))
     with pytest.raises(DataError, match="no step to train"):
         train(DATA, EVENT, [Trainee(0, 7, 0, 0, FoldRule(kfolds))], settings, Report())
 

@@ -1,22 +1,44 @@
-"""What a training may choose: random folds, some of the folds."""
+"""What a training may choose: folds, schedules, a fine-tuning, how many models at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hcrc.runtime.errors import SpecError
+from hcrc.runtime.errors import DataError, SpecError
+from hcrc.runtime.nn.benchmark import Data
 from hcrc.runtime.nn.folds import random_folds
+from hcrc.runtime.nn.loss import weighted_loss
 from hcrc.runtime.nn.model import load_model
+from hcrc.runtime.nn.rate import PlateauRate
+from hcrc.runtime.nn.schedule import Schedule
 from hcrc.runtime.nn.state import export_state
+from hcrc.runtime.nn.train import Report, Training, train
 from hcrc.runtime.result import Result, load_result
+from hcrc.runtime.spec import Training as Step
 from hcrc.runtime.tasks import train as task
 
-from .test_train import EVENT, context, make_cells, raw_spec, write_cache
+from .test_train import (
+    CLASSIFIER,
+    DATA,
+    EVENT,
+    GHOST,
+    TRAINEES,
+    TRAINING,
+    context,
+    make_cells,
+    raw_spec,
+    write_cache,
+)
+from .test_train import SETTINGS as WITH_ATTENTION
+
+PLAIN = replace(CLASSIFIER, architecture=replace(CLASSIFIER.architecture, attention=False))
+SETTINGS = replace(WITH_ATTENTION, classifier=PLAIN)
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +116,148 @@ def test_folds_that_there_are_not_are_refused(folds: list[int], cache: Path) -> 
     (cell,) = make_cells(cache, [raw_spec(cache, kfolds=3, fold_offsets=folds)])
     with pytest.raises(SpecError, match="are not some of the folds 0 to 2"):
         task.list_folds(cell.spec)
+
+
+AUTO = Step(
+    schedule="AutoStep",
+    epochs=6,
+    batch=64,
+    batch_scale=1,
+    batch_milestones=[],
+    learning_rate=0.05,
+    learning_rate_scale=0.5,
+    learning_rate_threshold=0.05,
+    learning_rate_patience=0,
+    learning_rate_cooldown=0,
+    learning_rate_minimum=1e-3,
+)
+FINETUNE = replace(AUTO, schedule="FinetuneStep", epochs=2, learning_rate=1e-3)
+TWO_STAGES = (Schedule(TRAINING, GHOST), Schedule(FINETUNE, task.NO_GHOST, "finetuning"))
+
+
+def rates_of(training: Training) -> list[float]:
+    return [row["learning_rate"] for row in training.history]
+
+
+@pytest.mark.parametrize("benchmark", [True, False])
+def test_learning_rate_of_each_model_follows_its_validation_loss(benchmark: bool) -> None:
+    settings = replace(SETTINGS, stages=(Schedule(AUTO, GHOST),), benchmark=benchmark)
+    _, trainings = train(DATA, EVENT, TRAINEES[:3], settings, Report())
+    for training in trainings:
+        expected = PlateauRate(AUTO, AUTO.learning_rate)
+        for row in training.history:
+            assert row["learning_rate"] == expected.value
+            expected.finish_epoch(row["validation"]["loss"])
+            assert (row["training"] is None) is not benchmark
+    assert len({tuple(rates_of(training)) for training in trainings}) > 1
+    _, (alone,) = train(DATA, EVENT, TRAINEES[1:2], settings, Report())
+    assert rates_of(alone) == rates_of(trainings[1])
+    for row, other in zip(alone.history, trainings[1].history, strict=True):
+        assert row["batch_loss"] == pytest.approx(other["batch_loss"], rel=1e-5)
+
+
+def test_learning_rate_is_what_the_steps_have() -> None:
+    short = replace(AUTO, epochs=2)
+    slow = Schedule(replace(short, learning_rate=1e-30, learning_rate_minimum=1e-31), GHOST)
+    fast = Schedule(short, GHOST)
+    weights = [
+        train(DATA, EVENT, TRAINEES[:1], replace(SETTINGS, stages=stages), Report())[0][-1].weights
+        for stages in ((fast,), (fast, slow), (slow,))
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_no_weight_to_validate_on_is_an_error_of_the_schedule() -> None:
+    data = Data(DATA.matrix, DATA.label, torch.where(EVENT % 3 == 0, 0.0, DATA.weight.abs()))
+    train(data, EVENT, TRAINEES[:1], SETTINGS, Report())
+    settings = replace(SETTINGS, stages=(Schedule(AUTO, GHOST),))
+    with pytest.raises(DataError, match="fold 0: no weight to validate on, which the learning"):
+        train(data, EVENT, TRAINEES[:1], settings, Report())
+
+
+@pytest.mark.parametrize("stage", ["training", "finetuning"])
+def test_learning_rate_that_does_not_fall_is_refused(stage: str, cache: Path) -> None:
+    stages = {"training": AUTO, "finetuning": FINETUNE}
+    step = asdict(replace(stages[stage], learning_rate_scale=1))
+    (cell,) = make_cells(cache, [raw_spec(cache, **{stage: step})])
+    with pytest.raises(SpecError, match=rf"^{stage}.learning_rate_scale: 1 is not below 1, as "):
+        task.make_stages(cell.spec)
+
+
+def test_fine_tuning_changes_only_the_last_layer() -> None:
+    settings = replace(SETTINGS, stages=TWO_STAGES)
+    (before, after), (training, *_) = train(DATA, EVENT, TRAINEES[:2], settings, Report())
+    for model in range(2):
+        old, new = export_state(before, model), export_state(after, model)
+        changed = {name for name, value in old.items() if not torch.equal(value, new[name])}
+        assert changed == {"out.conv.module.weight", "out.conv.module.bias"}
+    (single,), _ = train(DATA, EVENT, TRAINEES[:2], SETTINGS, Report())
+    assert torch.equal(single.weights, before.weights)
+    rows = training.history
+    assert [row["stage"] for row in rows] == ["training"] * 3 + ["finetuning"] * 2
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
+    assert [row["ghost_batches_fixed"] for row in rows] == [4, 4, 4, 0, 0]
+    assert [row["learning_rate"] for row in rows[3:4]] == [1e-3]
+    assert [row["batch"] for row in rows] == [32, 64, 64, 64, 64]
+
+
+def test_fine_tuning_of_a_stack_is_that_of_each_model() -> None:
+    settings = replace(SETTINGS, stages=TWO_STAGES)
+    (_, together), trainings = train(DATA, EVENT, TRAINEES[:3], settings, Report())
+    (_, alone), (single,) = train(DATA, EVENT, TRAINEES[1:2], settings, Report())
+    assert torch.allclose(together.weights[1], alone.weights[0], atol=1e-3)
+    for row, other in zip(trainings[1].history, single.history, strict=True):
+        assert row["batch_loss"] == pytest.approx(other["batch_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["FinetuneStep", "FinetuneStepSGD"])
+def test_optimizer_of_a_fine_tuning_is_a_fresh_one(schedule: Any) -> None:
+    one_step = replace(FINETUNE, schedule=schedule, epochs=1, batch=1000)
+    stages = (TWO_STAGES[0], Schedule(one_step, task.NO_GHOST, "finetuning"))
+    settings = replace(SETTINGS, stages=stages)
+    (before, after), (training,) = train(DATA, EVENT, TRAINEES[:1], settings, Report())
+    part = training.part
+    logits, _ = before.train()(DATA.matrix[part])
+    loss = weighted_loss(logits, DATA.label[part].unsqueeze(0), DATA.weight[part].unsqueeze(0))
+    (gradient,) = torch.autograd.grad(loss.sum(), before.weights)
+    names = before.layout.split(torch.arange(before.layout.n_weights))
+    last = torch.cat([names[f"out.conv.module.{kind}"].flatten() for kind in ("weight", "bias")])
+    change = (after.weights - before.weights)[0, last]
+    # The first step of Adam is as long as the learning rate, whatever the gradient.
+    step = gradient[0, last] if schedule == "FinetuneStepSGD" else gradient[0, last].sign()
+    assert torch.allclose(change, -1e-3 * step, atol=1e-6)
+
+
+def test_models_before_and_after_a_fine_tuning_are_kept(cache: Path, tmp_path: Path) -> None:
+    tuned, plain = run_cells(
+        tmp_path, [raw_spec(cache, finetuning=asdict(FINETUNE)), raw_spec(cache)]
+    )
+    names = ["model-0", "model-0-training", "ids-0", "model-1", "model-1-training", "ids-1"]
+    assert list(tuned.files) == names
+    row = tuned.data["models"][1]
+    assert row["stages"] == {"final": "model-1", "training": "model-1-training"}
+    assert plain.data["models"][1]["stages"] == {"final": "model-1", "training": "model-1"}
+    assert task.model_file(row, "training") == "model-1-training"
+    assert task.model_file({"file": "model-1"}, "training") == "model-1"
+    models = [load_model(tuned.path(task.model_file(row, s))) for s in ("training", "final")]
+    assert [model.metadata.stage for model in models] == ["training", "final"]
+    states = [export_state(model.network) for model in models]
+    expected = export_state(load_model(plain.path("model-1")).network)
+    assert all(torch.equal(value, states[0][name]) for name, value in expected.items())
+    assert not torch.equal(*(state["out.conv.module.weight"] for state in states))
+    assert row["steps_per_epoch"] == [3, 1, 1, 1]
+
+
+def test_models_at_a_time_change_no_result(cache: Path, tmp_path: Path) -> None:
+    specs = [raw_spec(cache, offset, kfolds=3) for offset in range(2)]
+    cells = make_cells(tmp_path, specs)
+    few = replace(context().execution, max_trainers=1)
+    assert task.make_settings(cells[0].spec, few, torch.device("cpu")).max_trainers == 1
+    task.run(cells, replace(context(), execution=few))
+    one = [load_result(tmp_path / str(number) / "result.json") for number in range(2)]
+    every = run_cells(tmp_path / "every", specs)
+    for a, b in zip(one, every, strict=True):
+        for model, other in zip(a.data["models"], b.data["models"], strict=True):
+            for row, same in zip(model["history"], other["history"], strict=True):
+                assert row["batch_loss"] == pytest.approx(same["batch_loss"], rel=1e-5)

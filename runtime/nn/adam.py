@@ -42,8 +42,8 @@ class Adam:
         )
 
     @torch.no_grad()
-    def step(self, gradient: Tensor, learning_rate: float) -> None:
-        """One step along ``gradient`` (K, n)."""
+    def step(self, gradient: Tensor, learning_rate: float | Tensor) -> None:
+        """One step along ``gradient`` (K, n); a rate of each model is (K, 1) float64."""
         self.steps += 1
         self.first.lerp_(gradient, 1 - BETAS[0])
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])

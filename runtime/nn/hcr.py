@@ -33,6 +33,7 @@ from .prepare import (
 VIEWS: Final = 3
 MASKED_SCORE: Final = -1e9
 EVERY: Final = Pixels()
+LAST: Final = "out"
 
 
 class HCR(nn.Module):
@@ -100,19 +101,22 @@ class HCR(nn.Module):
         yield from zip(self.parameters(), other.parameters(), strict=True)
         yield from zip(self.buffers(), other.buffers(), strict=True)
 
-    def forward(self, matrix: Tensor, ghosts: Ghosts = OFF) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, matrix: Tensor, ghosts: Ghosts = OFF, *, only_last: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Class logits (K, N, classes) and view logits (K, N, 3) of prepared events.
 
         ``matrix`` is (N, COLUMNS), the same events for all models, or (K, N, COLUMNS). In
         training mode ``ghosts`` normalise, each number dividing N, and the running statistics
-        follow; a number of 0, or evaluation mode, takes the running statistics as they are.
+        follow; a number of 0, or evaluation mode, takes the running statistics as they are. With
+        ``only_last`` the gradient is that of the last layer's weights, and 0 for all others.
         """
         if not self.training:
             ghosts = OFF
         matrix = matrix.expand(self.models, *matrix.shape[-2:])
         blocks = matrix.reshape(self.models * ghosts.blocks, -1, matrix.shape[-1])
         inputs = unpack(blocks, self.architecture.slip, self.architecture.attention)
-        step = Pass(self, ghosts)
+        step = Pass(self, ghosts, only_last=only_last)
         logits = step.classify(inputs)
         self._update(step.normalization)
         return logits
@@ -149,10 +153,13 @@ class Attended:
 class Pass:
     """One forward pass of K networks over blocks of events."""
 
-    def __init__(self, network: HCR, ghosts: Ghosts) -> None:
+    def __init__(self, network: HCR, ghosts: Ghosts, *, only_last: bool) -> None:
         self.layout = network.layout
         expanded = expand_weights(network.weights, network.expansion())
         self.kernels = network.layout.split_expanded(expanded)
+        if only_last:
+            constant = network.layout.split_expanded(expanded.detach())
+            self.kernels = constant | {LAST: self.kernels[LAST]}
         self.models = network.models
         self.normalization = Normalization(network.layout, network.mean, network.scale, ghosts)
 
@@ -186,7 +193,7 @@ class Pass:
         x, _ = self.resnet("quadjetResNetBlock", x, silu(quadjets), dijets, quadjets)
         views = self.conv("select_q", x)
         event = (views.softmax(dim=2) * x).sum(dim=2, keepdim=True)
-        return self.by_event(self.conv("out", event)), self.by_event(views)
+        return self.by_event(self.conv(LAST, event)), self.by_event(views)
 
     def by_event(self, x: Tensor) -> Tensor:
         """(K, N, …) from blocks (B, features, pixels, n) with one feature or one pixel."""

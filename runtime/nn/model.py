@@ -35,7 +35,10 @@ UNREADABLE: Final = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """Which model it is: its classes in the order of the outputs, its fold and its seed."""
+    """Which model it is: its classes in the order of the outputs, its fold and its seed.
+
+    ``stage`` is ``final``, or ``training`` for a model that was fine-tuned afterwards.
+    """
 
     classes: list[str]
     architecture: Architecture
@@ -43,6 +46,7 @@ class Metadata:
     fold: int
     seed: int
     offset: int
+    stage: str = "final"
 
 
 @dataclass(frozen=True)
@@ -128,4 +132,5 @@ def _read_metadata(value: dict[str, Any]) -> Metadata:
         fold=value["fold"],
         seed=value["seed"],
         offset=value["offset"],
+        stage=value.get("stage", "final"),
     )

@@ -1,7 +1,8 @@
-"""What changes during a training, as functions of the number of finished epochs.
+"""What changes during a stage of a training, as functions of the number of finished epochs.
 
-FixedStep: the batch grows at milestones instead of the learning rate falling (arXiv:1711.00489),
-the learning rate falls at later ones, and the number of ghost batches falls as the batch grows.
+The batch grows at milestones instead of the learning rate falling (arXiv:1711.00489), and the
+number of ghost batches falls as the batch grows. The learning rate falls at later milestones
+(FixedStep), or when the validation loss does not (the others).
 """
 
 from __future__ import annotations
@@ -9,9 +10,28 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+from torch import Tensor
 
 from ..spec import Ghost, Training
+from .adam import Adam
 from .normalization import Ghosts
+from .rate import MilestoneRate, PlateauRate, Rate
+from .sgd import SGD
+
+
+class Optimizer(Protocol):
+    """What makes the steps of a stack of models; models can be taken out and put back."""
+
+    def take(self, models: list[int], weights: Tensor) -> Self:
+        """The optimiser of some of the models, whose weights were copied to ``weights``."""
+
+    def put(self, models: list[int], taken: Self) -> None:
+        """Replace what :meth:`take` copied."""
+
+    def step(self, gradient: Tensor, learning_rate: float | Tensor) -> None:
+        """One step along ``gradient`` (K, n); a rate of each model is (K, 1)."""
 
 
 @dataclass(frozen=True)
@@ -23,26 +43,41 @@ class Epoch:
 
     batch: int
     steps: int
-    learning_rate: float
     ghosts: Ghosts
 
 
 @dataclass(frozen=True)
-class FixedStep:
-    """The schedule of one training."""
+class Schedule:
+    """The schedule of one stage of a training; a fine-tuning trains only the last layer."""
 
     training: Training
     ghost: Ghost
+    stage: Literal["training", "finetuning"] = "training"
+
+    @property
+    def needs_loss(self) -> bool:
+        """Whether the learning rate depends on the validation loss."""
+        return self.training.schedule != "FixedStep"
+
+    @property
+    def only_last(self) -> bool:
+        """Whether only the last layer is trained."""
+        return self.stage == "finetuning"
+
+    def start_rate(self) -> Rate:
+        """The learning rate of one model at the start of the stage."""
+        if self.needs_loss:
+            return PlateauRate(self.training, self.training.learning_rate)
+        return MilestoneRate(self.training)
+
+    def start_optimizer(self, weights: Tensor) -> Optimizer:
+        """The optimiser of the stack's weights (K, n) at the start of the stage."""
+        return SGD(weights) if self.training.schedule == "FinetuneStepSGD" else Adam(weights)
 
     def batch(self, epoch: int) -> int:
         """Events per step after ``epoch`` finished epochs."""
         steps = _passed(self.training.batch_milestones, epoch)
         return max(1, _floor(_scaled(self.training.batch, self.training.batch_scale, steps)))
-
-    def learning_rate(self, epoch: int) -> float:
-        """The learning rate after ``epoch`` finished epochs."""
-        steps = _passed(self.training.learning_rate_milestones, epoch)
-        return _scaled(self.training.learning_rate, self.training.learning_rate_scale, steps)
 
     def ghosts(self, epoch: int) -> Ghosts:
         """Ghost batches after ``epoch`` finished epochs; the fixed part keeps the first number."""
@@ -62,9 +97,12 @@ class FixedStep:
         return Epoch(
             batch=batch,
             steps=events // batch if batch else 0,
-            learning_rate=self.learning_rate(epoch),
             ghosts=Ghosts(_divisor(planned.batches, batch), _divisor(planned.fixed, batch)),
         )
+
+    def plans(self, events: int) -> list[Epoch]:
+        """All epochs of the stage, for a training part of that many events."""
+        return [self.plan(epoch, events) for epoch in range(self.training.epochs)]
 
 
 def _passed(milestones: Sequence[int], epoch: int) -> int:

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..spec import Classifier
-from .adam import Adam
 from .benchmark import Data, Figures, Scores, measure, score_events, sides
 from .embedding import embedding_statistics, set_embedding_statistics
 from .folds import FoldRule
 from .hcr import HCR
 from .loss import weighted_sum
 from .normalization import Ghosts
-from .schedule import Epoch, FixedStep
+from .rate import Rate
+from .schedule import Epoch, Optimizer, Schedule
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,23 @@ class Trainee:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the models of a training have in common.
+    """What the models of a training have in common: the stages, one after the other, and more.
 
-    ``stack_events`` bounds the models times events of a step, beyond which models train one after
-    the other; the results agree to rounding.
+    ``stack_events`` bounds the models times events of a step, and ``max_trainers`` the models,
+    beyond which models train one after the other; the results agree to rounding.
     """
 
     classifier: Classifier
-    schedule: FixedStep
+    stages: tuple[Schedule, ...]
     benchmark: bool
     batch_eval: int
     stack_events: int
+    max_trainers: int | None = None
+
+    def stack_models(self, batch: int) -> int:
+        """How many models may train as one stack, with that many events in a batch."""
+        models = max(1, self.stack_events // batch)
+        return models if self.max_trainers is None else min(models, self.max_trainers)
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Training:
     """The state of one model's training, beside its row of the stack.
 
     ``held_out`` (N) bool on the CPU are the events it is validated on, ``part`` the rows of those
-    it trains on, ``order`` those of the present epoch.
+    it trains on, ``order`` those of the present epoch. ``plans`` are the epochs of all stages.
     """
 
     trainee: Trainee
@@ -88,10 +94,16 @@ class Training:
     part: Tensor
     generator: torch.Generator
     plans: list[Epoch]
+    rate: Rate
     done: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     last: Figures | None = None
     order: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @property
+    def epoch(self) -> int:
+        """The number of finished epochs, of all stages."""
+        return len(self.history)
 
     @property
     def steps(self) -> int:
@@ -101,8 +113,8 @@ class Training:
 
 def train(
     data: Data, event: Tensor, trainees: list[Trainee], settings: Settings, report: Report
-) -> tuple[HCR, list[Training]]:
-    """Train the models of all trainees; gives the stack of networks and what happened to each.
+) -> tuple[list[HCR], list[Training]]:
+    """Train the models of all trainees: the stack of networks after each stage, and the trainings.
 
     ``event`` (N) are the event numbers that the folds follow. Raises :class:`DataError` if
     there is nothing to train on, if the weights of a batch sum to zero, or if a loss is NaN.
@@ -110,52 +122,74 @@ def train(
     folds = {rule: rule.assign(event) for rule in {trainee.rule for trainee in trainees}}
     trainings = [start_training(trainee, folds[trainee.rule], settings) for trainee in trainees]
     network = make_network(data, trainings, settings)
-    optimizer = Adam(network.weights)
-    for epoch in range(settings.schedule.training.epochs):
+    networks = []
+    for schedule in settings.stages:
+        optimizer = schedule.start_optimizer(network.weights)
         for training in trainings:
-            shuffled = torch.randperm(len(training.part), generator=training.generator)
-            training.order = training.part[shuffled].to(data.matrix.device)
-        losses = torch.zeros(len(trainings), 2, max(t.plans[epoch].steps for t in trainings))
-        for models, steps in schedule_stacks(trainings, epoch, settings.stack_events):
-            stack = network.take(models)
-            adam = optimizer.take(models, stack.weights)
-            plan = trainings[models[0]].plans[epoch]
-            found = []
-            for step in steps:
-                batch = slice(step * plan.batch, (step + 1) * plan.batch)
-                rows = torch.stack([trainings[model].order[batch] for model in models])
-                logits, _ = stack(data.matrix[rows], plan.ghosts)
-                weight = data.weight[rows]
-                total, norm = weighted_sum(logits, data.label[rows], weight), weight.sum(1)
-                (gradient,) = torch.autograd.grad((total / norm).sum(), stack.weights)
-                adam.step(gradient, plan.learning_rate)
-                found.append(torch.stack([total.detach(), norm], dim=1))
-                for model in models:
-                    trainings[model].done += 1
-                    report.progress(
-                        trainings[model].trainee, trainings[model].done, trainings[model].steps
-                    )
-            losses[models, :, steps.start : steps.stop] = torch.stack(found, dim=2).cpu()
-            network.put(models, stack)
-            optimizer.put(models, adam)
-        check_losses(losses, trainings, epoch)
-        finish_epoch(network, data, trainings, losses, epoch, settings)
-        for training in trainings:
-            report.epoch(training.trainee, training.history[-1])
-    return network.eval(), trainings
+            training.rate = schedule.start_rate()
+        for _ in range(schedule.training.epochs):
+            losses = train_epoch(network, optimizer, data, trainings, schedule, settings, report)
+            finish_epoch(network, data, trainings, losses, schedule, settings)
+            for training in trainings:
+                report.epoch(training.trainee, training.history[-1])
+        networks.append(network.take(list(range(network.models))).eval())
+    return networks, trainings
+
+
+def train_epoch(
+    network: HCR,
+    optimizer: Optimizer,
+    data: Data,
+    trainings: list[Training],
+    schedule: Schedule,
+    settings: Settings,
+    report: Report,
+) -> Tensor:
+    """All steps of the next epoch; gives (models, Σ w·ce and Σ w, steps)."""
+    device, epoch = data.matrix.device, trainings[0].epoch
+    for training in trainings:
+        shuffled = torch.randperm(len(training.part), generator=training.generator)
+        training.order = training.part[shuffled].to(device)
+    losses = torch.zeros(len(trainings), 2, max(t.plans[epoch].steps for t in trainings))
+    for models, steps in schedule_stacks(trainings, epoch, settings):
+        stack = network.take(models)
+        taken = optimizer.take(models, stack.weights)
+        plan = trainings[models[0]].plans[epoch]
+        values = [[trainings[model].rate.value] for model in models]
+        rates = torch.tensor(values, dtype=torch.float64, device=device)
+        found = []
+        for step in steps:
+            batch = slice(step * plan.batch, (step + 1) * plan.batch)
+            rows = torch.stack([trainings[model].order[batch] for model in models])
+            logits, _ = stack(data.matrix[rows], plan.ghosts, only_last=schedule.only_last)
+            weight = data.weight[rows]
+            total, norm = weighted_sum(logits, data.label[rows], weight), weight.sum(1)
+            (gradient,) = torch.autograd.grad((total / norm).sum(), stack.weights)
+            taken.step(gradient, rates)
+            found.append(torch.stack([total.detach(), norm], dim=1))
+            for model in models:
+                trainings[model].done += 1
+                report.progress(
+                    trainings[model].trainee, trainings[model].done, trainings[model].steps
+                )
+        losses[models, :, steps.start : steps.stop] = torch.stack(found, dim=2).cpu()
+        network.put(models, stack)
+        optimizer.put(models, taken)
+    check_losses(losses, trainings, epoch)
+    return losses
 
 
 def start_training(trainee: Trainee, fold: Tensor, settings: Settings) -> Training:
     """The events a model trains on, and its plan; raises :class:`DataError` for no step at all."""
     held_out = fold == trainee.fold
     part = (~held_out).nonzero().squeeze(1)
-    epochs = range(settings.schedule.training.epochs)
-    plans = [settings.schedule.plan(epoch, len(part)) for epoch in epochs]
+    plans = [plan for schedule in settings.stages for plan in schedule.plans(len(part))]
     if sum(plan.steps for plan in plans) == 0:
         raise DataError(
             f"fold {trainee.fold}: {len(part)} events and {len(plans)} epochs are no step to train"
         )
-    return Training(trainee, held_out, part, trainee.generator, plans)
+    rate = settings.stages[0].start_rate()
+    return Training(trainee, held_out, part, trainee.generator, plans, rate)
 
 
 def make_network(data: Data, trainings: list[Training], settings: Settings) -> HCR:
@@ -177,7 +211,7 @@ def make_network(data: Data, trainings: list[Training], settings: Settings) -> H
 
 
 def schedule_stacks(
-    trainings: list[Training], epoch: int, stack_events: int
+    trainings: list[Training], epoch: int, settings: Settings
 ) -> Iterator[tuple[list[int], range]]:
     """Which models make which steps of an epoch as one stack: those with the same batches.
 
@@ -188,10 +222,10 @@ def schedule_stacks(
         plan = training.plans[epoch]
         groups.setdefault((plan.batch, plan.ghosts), []).append(model)
     stacks = (
-        group[start : start + max(1, stack_events // batch)]
+        group[start : start + settings.stack_models(batch)]
         for (batch, _), group in groups.items()
         if batch
-        for start in range(0, len(group), max(1, stack_events // batch))
+        for start in range(0, len(group), settings.stack_models(batch))
     )
     for models in stacks:
         first = 0
@@ -218,45 +252,62 @@ def finish_epoch(
     data: Data,
     trainings: list[Training],
     losses: Tensor,
-    epoch: int,
+    schedule: Schedule,
     settings: Settings,
 ) -> None:
-    """Add a row to each model's history: the schedule, the batches' loss, and the benchmarks."""
+    """Add a row to each model's history: the schedule, the batches' loss, and the benchmarks.
+
+    The learning rates go on to the next epoch. Raises :class:`DataError` if one of them depends
+    on a validation loss that there is not.
+    """
     scores = None
-    if settings.benchmark:
+    if settings.benchmark or schedule.needs_loss:
         classifier = settings.classifier
-        scores = score_events(
-            network, data, classifier.classes, classifier.rocs, settings.batch_eval
-        )
+        rocs = classifier.rocs if settings.benchmark else []
+        scores = score_events(network, data, classifier.classes, rocs, settings.batch_eval)
     for model, training in enumerate(trainings):
-        plan = training.plans[epoch]
+        plan = training.plans[training.epoch]
         totals, norms = losses[model, :, : plan.steps].double()
         row: dict[str, Any] = {
-            "epoch": epoch,
+            "stage": schedule.stage,
+            "epoch": training.epoch,
             "batch": plan.batch,
-            "learning_rate": plan.learning_rate,
+            "learning_rate": training.rate.value,
             "ghost_batches": plan.ghosts.batches,
             "ghost_batches_fixed": plan.ghosts.fixed,
             "steps": plan.steps,
             "batch_loss": float((totals / norms).mean()) if plan.steps else None,
         }
-        training.history.append(row | benchmark(scores, model, training, settings))
+        row |= benchmark(scores, model, training, settings)
+        loss = row["validation"]["loss"] if row["validation"] else None
+        if loss is None and schedule.needs_loss:
+            raise DataError(
+                f"fold {training.trainee.fold}: no weight to validate on, "
+                f"which the learning rate of {schedule.training.schedule} follows"
+            )
+        training.rate.finish_epoch(loss)
+        training.history.append(row)
 
 
 def benchmark(
     scores: Scores | None, model: int, training: Training, settings: Settings
 ) -> dict[str, Any]:
-    """Loss and AUCs on both parts; None without benchmarks."""
-    if scores is None:
-        return {"training": None, "validation": None}
-    rocs = sides(settings.classifier.classes, settings.classifier.rocs)
-    held_out = training.held_out.numpy()
-    training.last = measure(scores, model, held_out, rocs)
-    parts = {"training": measure(scores, model, ~held_out, rocs), "validation": training.last}
+    """Loss and AUCs on both parts; without benchmarks None, or the validation loss alone."""
+    parts: dict[str, Figures | None] = {"training": None, "validation": None}
+    if scores is not None:
+        curves = settings.classifier.rocs if settings.benchmark else []
+        rocs = sides(settings.classifier.classes, curves)
+        held_out = training.held_out.numpy()
+        if settings.benchmark:
+            parts["training"] = measure(scores, model, ~held_out, rocs)
+        parts["validation"] = training.last = measure(scores, model, held_out, rocs)
     for name, figures in parts.items():
-        if figures.loss is not None and not math.isfinite(figures.loss):
+        if figures and figures.loss is not None and not math.isfinite(figures.loss):
             raise DataError(
-                f"fold {training.trainee.fold}, epoch {len(training.history)}: "
+                f"fold {training.trainee.fold}, epoch {training.epoch}: "
                 f"the {name} loss is not a number"
             )
-    return {name: {"loss": figures.loss, "auc": figures.auc} for name, figures in parts.items()}
+    return {
+        name: {"loss": figures.loss, "auc": figures.auc} if figures else None
+        for name, figures in parts.items()
+    }

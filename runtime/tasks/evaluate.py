@@ -36,7 +36,7 @@ from ..data.friend import BaseFile, Range, to_json
 from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import JoinedTree, open_joined
 from ..data.scores import chunk_path, whole_range, write_scores
-from ..data.shape import CLASSIFIER, check_data, check_shape
+from ..data.shape import CLASSIFIER, Maybe, check_data, check_shape
 from ..data.truth import write_truth
 from ..errors import DataError
 from ..job import Context
@@ -44,15 +44,16 @@ from ..nn.memory import keep_freed_memory
 from ..nn.model import Model, load_model
 from ..result import RESULT, Attempt, Inputs, Result, open_attempt
 from ..spec import Cell, Dataset, EvaluateSpec
-from .train import choose_device
+from .train import choose_device, model_file
 
 Json: TypeAlias = Any
 Columns: TypeAlias = dict[str, NDArray[np.float32]]
 OWN_SHAPE: Final = {"seed": int, "offset": int}
+STAGES: Final = Maybe({"final": str, "training": str}, needed=False)
 TRAINED: Final = {
     "classifier": CLASSIFIER,
     "kfolds": int,
-    "models": [{"fold": int, "file": str, "ids": str}],
+    "models": [{"fold": int, "file": str, "ids": str, "stages": STAGES}],
 }
 
 
@@ -122,7 +123,8 @@ def load_scoring(attempt: Attempt, spec: EvaluateSpec, context: Context) -> Scor
     check_data(trained, TRAINED)
     check_shape(trained.spec, OWN_SHAPE, f"{trained.folder / RESULT}: spec")
     device = str(choose_device(context.execution.device))
-    models = [load_model(trained.path(row["file"]), device) for row in trained.data["models"]]
+    files = [model_file(row, spec.stage) for row in trained.data["models"]]
+    models = [load_model(trained.path(file), device) for file in files]
     classifier, kfolds = trained.data["classifier"], trained.data["kfolds"]
     check_folds([model.fold for model in models], kfolds, trained)
     for model in models:

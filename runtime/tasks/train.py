@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -27,12 +27,13 @@ from ..nn.memory import keep_freed_memory
 from ..nn.model import Metadata, save_model
 from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
-from ..nn.schedule import FixedStep
+from ..nn.schedule import Schedule
 from ..nn.train import Report, Settings, Trainee, Training, train
 from ..result import Attempt, Result, open_attempt
-from ..spec import Cell, Classifier, TrainSpec
+from ..spec import Cell, Classifier, Execution, Ghost, TrainSpec
 
 OWN_FIELDS: Final = ("seed", "offset")
+NO_GHOST: Final = Ghost(batches=0, scale=1.0, milestones=[])
 PROGRESS_SECONDS: Final = 1.0
 ROC_POINTS: Final = 250
 CPU_STACK_EVENTS: Final = 2**14
@@ -96,16 +97,16 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     unusual = [*changed, *(f"no event has the class {name}" for name in empty)]
     for cell_id, text in product(cell_ids, unusual):
         context.events.message(cell_id, text)
-    settings = make_settings(specs[0], context.execution.batch_eval, device)
+    settings = make_settings(specs[0], context.execution, device)
     reporter = Reporter(context.events, cell_ids)
     trainees = [
         Trainee(number, spec.seed, spec.offset, fold, make_rule(spec))
         for number, spec in enumerate(specs)
         for fold in list_folds(spec)
     ]
-    network, trainings = train(data, events.event, trainees, settings, reporter.report())
+    networks, trainings = train(data, events.event, trainees, settings, reporter.report())
     for number, attempt in enumerate(attempts):
-        commit(attempt, number, network, trainings, events, sources[0], checksums, device)
+        commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
 
 
 def make_rule(spec: TrainSpec) -> FoldRule:
@@ -127,7 +128,7 @@ def list_folds(spec: TrainSpec) -> list[int]:
     return folds
 
 
-def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Settings:
+def make_settings(spec: TrainSpec, execution: Execution, device: torch.device) -> Settings:
     """The settings of a group, and how large a stack its models train as.
 
     A GPU takes all it has memory for. On a CPU a stack saves the overhead of small operations,
@@ -141,11 +142,36 @@ def make_settings(spec: TrainSpec, batch_eval: int, device: torch.device) -> Set
         stack_events = CPU_STACK_EVENTS
     return Settings(
         classifier=spec.classifier,
-        schedule=FixedStep(spec.training, spec.ghost),
+        stages=make_stages(spec),
         benchmark=spec.benchmark,
-        batch_eval=batch_eval,
+        batch_eval=execution.batch_eval,
         stack_events=stack_events,
+        max_trainers=execution.max_trainers,
     )
+
+
+def make_stages(spec: TrainSpec) -> tuple[Schedule, ...]:
+    """The stages of a training; raises SpecError for a learning rate that would not fall."""
+    stages = [Schedule(spec.training, spec.ghost)]
+    if spec.finetuning is not None:
+        stages.append(Schedule(spec.finetuning, NO_GHOST, "finetuning"))
+    for schedule in stages:
+        scale = schedule.training.learning_rate_scale
+        if schedule.needs_loss and scale >= 1:
+            raise SpecError(
+                f"{schedule.stage}.learning_rate_scale: {scale:g} is not below 1, as "
+                f"{schedule.training.schedule} needs it"
+            )
+    return tuple(stages)
+
+
+def model_file(row: Mapping[str, Any], stage: str) -> str:
+    """The name of the file of a model at a stage, ``final`` or ``training``.
+
+    ``row`` is one of a train result's ``models``. Without a fine-tuning both are one file.
+    """
+    stages = row.get("stages") or {}
+    return str(stages.get(stage, row["file"]))
 
 
 def check_rocs(classifier: Classifier) -> None:
@@ -247,7 +273,7 @@ class Reporter:
 def commit(
     attempt: Attempt,
     number: int,
-    network: HCR,
+    networks: list[HCR],
     trainings: list[Training],
     events: Events,
     source: Result,
@@ -260,8 +286,10 @@ def commit(
     models = []
     for place, training in enumerate(trainings):
         if training.trainee.cell == number:
-            files |= write_model(attempt, network, place, training, events)
-            models.append(describe_model(training, len(events)))
+            stages = write_models(attempt, networks, place, training)
+            ids = write_ids(attempt, training, events)
+            files |= stages | ids
+            models.append(describe_model(training, len(events), list(stages)))
     attempt.commit(
         files,
         {
@@ -280,33 +308,48 @@ def commit(
     )
 
 
-def write_model(
-    attempt: Attempt, network: HCR, place: int, training: Training, events: Events
+def write_models(
+    attempt: Attempt, networks: list[HCR], place: int, training: Training
 ) -> dict[str, Path]:
-    """Write one model and the ids of the events it trained on; gives the files by name."""
+    """Write one model as it is at the end, and before a fine-tuning; gives the files by name."""
     spec, fold = cast(TrainSpec, attempt.cell.spec), training.trainee.fold
-    model, ids = attempt.path(f"model-{fold}.pt"), attempt.path(f"ids-{fold}.npz")
-    metadata = Metadata(
-        classes=spec.classifier.classes,
-        architecture=spec.classifier.architecture,
-        rule=training.trainee.rule,
-        fold=fold,
-        seed=spec.seed,
-        offset=spec.offset,
-    )
-    save_model(model, network, place, metadata)
-    columns = {name: getattr(events, name) for name in ("sample", "run", "lumi", "event")}
-    np.savez_compressed(ids, **{n: column[training.part].numpy() for n, column in columns.items()})
-    return {f"model-{fold}": model, f"ids-{fold}": ids}
+    stages = {"final": f"model-{fold}", "training": f"model-{fold}-training"}
+    files = {}
+    for (stage, name), network in zip(stages.items(), reversed(networks), strict=False):
+        metadata = Metadata(
+            classes=spec.classifier.classes,
+            architecture=spec.classifier.architecture,
+            rule=training.trainee.rule,
+            fold=fold,
+            seed=spec.seed,
+            offset=spec.offset,
+            stage=stage,
+        )
+        files[name] = attempt.path(f"{name}.pt")
+        save_model(files[name], network, place, metadata)
+    return files
 
 
-def describe_model(training: Training, events: int) -> dict[str, Any]:
-    """What the result says of one model: its parts, its history and its last ROC curves."""
+def write_ids(attempt: Attempt, training: Training, events: Events) -> dict[str, Path]:
+    """Write the ids of the events a model trained on; gives the file by name."""
+    name = f"ids-{training.trainee.fold}"
+    path = attempt.path(f"{name}.npz")
+    columns = {key: getattr(events, key) for key in ("sample", "run", "lumi", "event")}
+    np.savez_compressed(path, **{n: column[training.part].numpy() for n, column in columns.items()})
+    return {name: path}
+
+
+def describe_model(training: Training, events: int, files: list[str]) -> dict[str, Any]:
+    """What the result says of one model: its parts, its history and its last ROC curves.
+
+    ``files`` are the model at the end, and before a fine-tuning if there was one.
+    """
     fold, trained = training.trainee.fold, len(training.part)
     curves = training.last.curves if training.last is not None else {}
     return {
         "fold": fold,
-        "file": f"model-{fold}",
+        "file": files[0],
+        "stages": {"final": files[0], "training": files[-1]},
         "ids": f"ids-{fold}",
         "events_training": trained,
         "events_validation": events - trained,
