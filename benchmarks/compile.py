@@ -1,102 +1,186 @@
-"""CPU seconds of compiling: the demo, a sweep of many cells, and a long file of definitions.
+"""Compiling cache → train[N] → evaluate[N] → merge → plot, against what else writes such jobs.
 
-    python benchmarks/compile.py [CELLS]
+    python benchmarks/compile.py [--cells N] [--rounds N] [--htcondor2 PYTHON] [--snakemake PYTHON]
+                                 [--bps PYTHON]
+    python benchmarks/compile.py --short
 
-Each row has a yardstick measured in the same run: ``yaml.safe_load`` of the same text, and
-``json.dumps`` of the same jobs, job by job. Parsing and checking are parts of compiling.
+Each command runs in a process of its own, all in turn, ``--rounds`` times: CPU seconds (user and
+system) are the least of them, peak memory is the highest. The yardsticks:
+
+- ``htcondor2.dags`` writes the same DAG and checks nothing: ``pip install htcondor``;
+- ``snakemake -n`` of the same rules, at a tenth of the cells: ``pip install snakemake``;
+- ``prepare`` of LSST BPS's HTCondor service, without its Butler stage, at a tenth of the cells:
+  ``pip install lsst-ctrl-bps-htcondor "htcondor<25"``. Only ``prepare`` itself is counted.
+
+Give each the python that has it (the two htcondor exclude each other); what cannot be imported is
+left out. Each run starts in an empty folder: BPS makes a file for each job, which is most of what
+its ``prepare`` takes. ``--short`` needs no other package and takes seconds; it fails if compiling
+grows faster than its jobs, or takes much longer than ``json.dumps`` of the same jobs.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import resource
+import argparse
+import os
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
-import yaml
-from hcrc.compiler.compile import Request, compile_workflow
-from hcrc.compiler.lines import write_jobs
-from hcrc.compiler.parse import parse
-
-Result = TypeVar("Result")
-ROOT = Path(__file__).parents[1]
-HEAD = """\
+PEERS = Path(__file__).with_name("peers")
+WORKFLOW = """\
 hcrc: 1
 name: sweep
 datasets:
   Data: {samples: [{sample: data, label: data, years: [A, B, C], files: ["data_{year}.root"]}]}
   Signal: {samples: [{sample: ZZ4b, label: ZZ, years: [A, B, C], files: ["ZZ4b_{year}.root"]}]}
-"""
-SWEEP = """\
 classifiers:
   SvB: {classes: [data, ZZ], rocs: [{name: all, positive: [ZZ], negative: [data]}]}
 tasks:
   cache: {task: cache, datasets: [Data, Signal]}
-  train: {task: train, dataset: cache, classifier: SvB, for: {offset: 0-LAST}, group: 10}
-  evaluate: {task: evaluate, models: train, datasets: [Data, Signal], group: 10}
+  train: {task: train, dataset: cache, classifier: SvB, for: {offset: 0-LAST}}
+  evaluate: {task: evaluate, models: train, datasets: [Data, Signal]}
   merge: {task: merge, predictions: evaluate}
+  plot: {task: plot, models: train}
 """
-COLUMNS = ("workflow", "cells", "parse", "safe_load", "check", "write", "dumps", "compile")
+COLUMNS = ("what", "N", "jobs", "CPU s", "peak MiB")
 
 
-def seconds(action: Callable[[], Result]) -> tuple[float, Result]:
-    """CPU seconds of an action, and what it gave."""
-    start = time.process_time()
-    result = action()
-    return time.process_time() - start, result
+class Spent(NamedTuple):
+    """What a process took: CPU seconds, peak memory in MiB; and what it printed."""
+
+    cpu: float
+    peak: float
+    output: str
 
 
-def sweep(cells: int) -> str:
-    """A workflow with that many cells of train, and as many of evaluate."""
-    return HEAD + SWEEP.replace("LAST", str(cells - 1))
+class Bench:
+    """Runs commands, ``rounds`` times each, every time in an empty folder below one."""
+
+    def __init__(self, folder: Path, rounds: int) -> None:
+        self.folder = folder
+        self.rounds = rounds
+        self.runs = 0
+        # Compiled modules are kept, as they are where a program is installed.
+        self.environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def compile(self, cells: int) -> Spent:
+        """Compile the sweep, all checks included; the output is the bundle's folder."""
+        path = self.folder / f"sweep{cells}.yml"
+        path.write_text(WORKFLOW.replace("LAST", str(cells - 1)), "utf-8")
+        command = [sys.executable, "-m", "hcrc.compiler", "compile", str(path)]
+        return self.spend([*command, "-o", str(self.folder / "bundles" / "RUN")])
+
+    def peer(self, python: str, script: str, *words: str) -> Spent:
+        """Run a script of ``peers/`` with a python that has what it imports."""
+        return self.spend([python, str(PEERS / script), *words])
+
+    def spend(self, command: list[str]) -> Spent:
+        """The least CPU seconds and the highest memory of some rounds, after one to warm up."""
+        found = [self._run(command) for _ in range(1 + self.rounds)][1:]
+        least = min(found, key=lambda one: one.cpu)
+        return least._replace(peak=max(one.peak for one in found))
+
+    def _run(self, command: list[str]) -> Spent:
+        self.runs += 1
+        command = [word.replace("RUN", str(self.runs)) for word in command]
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as folder,
+            tempfile.TemporaryFile("w+") as output,
+            open(os.devnull, "w") as null,
+        ):
+            process = subprocess.Popen(
+                command, cwd=folder, env=self.environment, stdout=output, stderr=null
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
+            output.seek(0)
+            peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+            return Spent(usage.ru_utime + usage.ru_stime, peak, output.read().strip())
 
 
-def definitions(lines: int) -> str:
-    """A workflow with that many lines of datasets, all of which are used."""
-    sample = "samples: [{sample: data, label: data, years: [A], files: [DATA.root]}]"
-    names = [f"D{number}" for number in range(lines)]
-    rows = [f"  {name}: {{{sample.replace('DATA', name)}}}\n" for name in names]
-    uses = f"[{', '.join(names)}]"
-    return f"{HEAD}{''.join(rows)}tasks:\n  cache: {{task: cache, datasets: {uses}}}\n"
+def show(what: str, cells: int, spent: Spent) -> None:
+    """Print a row of the table."""
+    row = (what, f"{cells:,}", f"{2 * cells + 3:,}", f"{spent.cpu:.3f}", f"{spent.peak:.1f}")
+    print("{:28}{:>9}{:>10}{:>9}{:>10}".format(*row), flush=True)
 
 
-def measure(name: str, text: str, folder: Path) -> tuple[str, ...]:
-    """One row of the table."""
-    path = folder / "workflow.yml"
-    path.write_text(text, "utf-8")
-    parsing, _ = seconds(lambda: parse(text, name))
-    loading, _ = seconds(lambda: yaml.safe_load(text))
-    request = Request(path, (), (), (), {}, folder)
-    checking, compilation = seconds(lambda: compile_workflow(request))
-    plan = compilation.plan
-    if plan is None:
-        raise SystemExit(f"{name}: {compilation.diagnostics[0].message}")
-    writing, _ = seconds(lambda: write_jobs(plan, io.BytesIO()))
-    dumping, _ = seconds(lambda: [json.dumps(job.to_json(), sort_keys=True) for job in plan.jobs])
-    times = (parsing, loading, checking, writing, dumping, checking + writing)
-    cells = sum(task.cells for task in plan.tasks)
-    return name, f"{cells}", *(f"{value:.2f}" for value in times)
+def has(python: str, module: str) -> bool:
+    """Whether a python can import a module; says so if not."""
+    found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
+    if found.returncode:
+        print(f"{module} is left out: {python} cannot import it")
+    return not found.returncode
 
 
-def main(cells: int) -> None:
-    """Print the table; times are CPU seconds."""
+def compare(bench: Bench, options: argparse.Namespace) -> Iterator[tuple[str, float, str]]:
+    """Measure all; what each figure is, the figure, and what it should be."""
+    many, few = options.cells, options.cells // 10
+    small, large = bench.compile(few), bench.compile(many)
+    show("hcrc compile", few, small)
+    show("hcrc compile", many, large)
+    yield f"CPU({many:,}) / CPU({few:,})", large.cpu / small.cpu, "at most 11"
+    yield "peak memory, MiB", large.peak, "at most 60"
+    if has(options.htcondor2, "htcondor2.dags"):
+        dags = bench.peer(options.htcondor2, "dags.py", str(many), "dags")
+        show("htcondor2.dags", many, dags)
+        yield "CPU / that of htcondor2.dags", large.cpu / dags.cpu, "at most 1.0"
+        yield "memory / that of htcondor2.dags", large.peak / dags.peak, "at most 0.6"
+    if has(options.snakemake, "snakemake"):
+        words = ["-n", "-c", "1", "--snakefile", str(PEERS / "Snakefile")]
+        snakemake = [options.snakemake, "-m", "snakemake", *words, "--config", f"cells={few}"]
+        dry, quiet = (
+            bench.spend(snakemake),
+            bench.spend([*snakemake, "--quiet", "rules", "progress"]),
+        )
+        show("snakemake -n", few, dry)
+        show("snakemake -n --quiet", few, quiet)
+        yield "CPU of snakemake -n / ours", dry.cpu / small.cpu, "at least 40"
+        yield "CPU of it quiet / ours", quiet.cpu / small.cpu, ""
+    if has(options.bps, "lsst.ctrl.bps.htcondor"):
+        whole = bench.peer(options.bps, "bps.py", str(few), "bps")
+        prepare = whole._replace(cpu=float(whole.output.splitlines()[-1]))
+        show("BPS, with its imports", few, whole)
+        show("BPS, prepare alone", few, prepare)
+        yield "CPU of BPS's prepare / ours", prepare.cpu / small.cpu, "at least 15"
+
+
+def check_short(bench: Bench) -> Iterator[tuple[str, float, str]]:
+    """Measure small plans; a figure that is far off ends the program."""
+    small, large = bench.compile(2_000), bench.compile(20_000)
+    dumps = float(bench.peer(sys.executable, "dumps.py", large.output).output)
+    show("hcrc compile", 2_000, small)
+    show("hcrc compile", 20_000, large)
+    figures = [
+        ("CPU, ten times the jobs", large.cpu / small.cpu, 15.0),
+        ("CPU / that of json.dumps", large.cpu / dumps, 3.0),
+    ]
+    yield from ((what, value, f"at most {limit:.0f}") for what, value, limit in figures)
+    if any(value > limit for _, value, limit in figures):
+        raise SystemExit("compiling takes too long")
+
+
+def main() -> None:
+    """Print the table, then the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=50_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--short", action="store_true")
+    for name in ("htcondor2", "snakemake", "bps"):
+        parser.add_argument(f"--{name}", metavar="PYTHON", default=sys.executable)
+    options = parser.parse_args()
+    print("{:28}{:>9}{:>10}{:>9}{:>10}".format(*COLUMNS))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        rows = [
-            measure("demo", (ROOT / "workflows" / "demo.yml").read_text("utf-8"), folder),
-            measure("definitions", definitions(10_000), folder),
-            measure("sweep", sweep(cells), folder),
-        ]
-    for row in (COLUMNS, *rows):
-        sys.stdout.write(f"{row[0]:12}" + "".join(f"{text:>11}" for text in row[1:]) + "\n")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    sys.stdout.write(f"peak memory {peak:.0f} MB\n")
+        bench = Bench(Path(name), options.rounds)
+        figures = check_short(bench) if options.short else compare(bench, options)
+        lines = [f"{what:36}{value:>8.2f}   {wanted}" for what, value, wanted in figures]
+    print("\n" + "\n".join(lines))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main()

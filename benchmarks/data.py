@@ -8,8 +8,6 @@ reads the same branches with uproot alone into NumPy arrays. One process, one th
 the process's own (user and system), so that a busy machine does not matter.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@
 each result as JSON and looking at the files that it names, which no check can do without.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import json

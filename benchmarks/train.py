@@ -4,8 +4,6 @@
 measured in the same run and interleaved with the stack, as other work disturbs both alike.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import sys
