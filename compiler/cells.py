@@ -12,6 +12,7 @@ from .folders import axis_text
 from .grid import Grid
 from .keys import FAILED, Keys, Part
 from .nodes import Node, to_plain
+from .results import tabulate
 from .schema import validate
 from .scope import Scope
 from .settings import effective_settings
@@ -29,7 +30,7 @@ class TaskBody:
     def __init__(self, scope: Scope, task: Task) -> None:
         self.scope = scope
         self.task = task
-        self.grid = Grid({name: axis.values for name, axis in task.axes.items()})
+        self.grid = task.grid()
         self._before = scope.problems()
         self.settings = self._settings()
         self.execution, self.group = self._execution()
@@ -128,6 +129,8 @@ class TaskBody:
         targets = {reference.task for reference in self.task.references}
         for task in (task for task in self.scope.workflow.tasks if task.name in targets):
             used.update(task.axes)
+        for result in (each for item in self.task.references for each in item.results):
+            used.update(result.axes)
         for axis in self.task.axes.values():
             if axis.name not in used:
                 message = f'the axis "{axis.name}" changes nothing in "{self.task.name}"'
@@ -137,9 +140,12 @@ class TaskBody:
     def _read(self, reference: TaskReference) -> Reading | None:
         """The cells referred to; None if they failed."""
         table = self.scope.cells.get(reference.task)
+        if reference.results:
+            table = tabulate(reference.results, reference.gathers)
         if table is None:
             return None
-        return read_cells(self.grid, reference.key, reference.gathers, table)
+        name, gathers = reference.name, reference.gathers
+        return read_cells(self.grid, reference.key, name, gathers, table)
 
     def _error(self, code: str, message: str, node: Node, help: str | None = None) -> None:
         self.scope.diagnostics.append(Diagnostic(code, message, node.span, help, node.notes))

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from .check_definitions import Read, check_classifier, check_expressions, check_reads
 from .defaults import fill_defaults, take_texts
-from .diagnostics import Diagnostic, errors_of
+from .diagnostics import Diagnostic, Span, errors_of
 from .folders import expand_home
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
@@ -168,6 +168,10 @@ class Definer:
             "norm": _norm(plain["norm"]),
             "max_workers": plain["max_workers"],
         }
+
+    def folder(self, span: Span) -> Path:
+        """The folder of the file that a span lies in."""
+        return self._sources.folder(span)
 
     def base(self, node: MappingNode) -> Path:
         """The folder that a dataset's relative paths start from, absolute."""

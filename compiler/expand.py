@@ -27,5 +27,5 @@ def _plan(body: TaskBody, task: Task, before: dict[str, PlannedTask]) -> Planned
         return None
     body.scope.cells[task.name] = table
     first = max([planned.stop for planned in before.values()], default=0)
-    reads = [(reading, before[reading.table.name]) for reading in table.readings]
+    reads = [(item, before[item.table.name]) for item in table.readings if item.table.name]
     return PlannedTask(table, first, body.group, body.execution, reads)

@@ -7,11 +7,13 @@ after the files changed or on another machine.
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 MAX_BYTES: Final = 64 * 1024 * 1024
+RESULT: Final = "result.json"
 
 
 class Files(Protocol):
@@ -22,6 +24,12 @@ class Files(Protocol):
 
     def is_file(self, path: Path) -> bool:
         """Whether there is a file to read."""
+
+    def find_results(self, folder: Path) -> list[Path]:
+        """The result.json of a folder, or those of the cells' folders below it: ``axis=value``."""
+
+    def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
+        """Some keys of a result; raises :class:`OSError`, :class:`ValueError`."""
 
 
 class Disk:
@@ -46,6 +54,26 @@ class Disk:
             return path.is_file()
         except OSError:
             return False
+
+    def find_results(self, folder: Path) -> list[Path]:
+        """The result.json of a folder, or those of the cells' folders below it, in order."""
+        if self.is_file(folder / RESULT):
+            return [folder / RESULT]
+        try:
+            below = sorted(item for item in folder.iterdir() if "=" in item.name and item.is_dir())
+        except OSError:
+            return []
+        return [path for item in below for path in self.find_results(item)]
+
+    def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
+        """Some keys of a result: what a training recorded besides would fill a bundle."""
+        with path.open("rb") as file:
+            value = json.load(file)
+        if not isinstance(value, dict):
+            raise ValueError("it is not a mapping")
+        kept = {key: value[key] for key in ("hcrc", *keys) if key in value}
+        self.read_files[str(path)] = json.dumps(kept, sort_keys=True).encode()
+        return self.read_files[str(path)]
 
 
 class OverlaidDisk(Disk):
@@ -85,6 +113,15 @@ class RecordedFiles:
     def is_file(self, path: Path) -> bool:
         """Whether the file was read."""
         return self._find(path) is not None
+
+    def find_results(self, folder: Path) -> list[Path]:
+        """The results that were read below a folder."""
+        found = [Path(name) for name in self._texts if Path(name).name == RESULT]
+        return [path for path in found if path.is_relative_to(folder)]
+
+    def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
+        """What was kept of a result."""
+        return self.read(path)
 
     def _find(self, path: Path) -> str | None:
         names = [str(path)]

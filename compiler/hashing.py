@@ -40,6 +40,7 @@ class Hasher:
     def reference_fields(self, key: str) -> list[str]:
         """The fields of the references below a key that are hashed."""
         schema = self._fields[key]
+        schema = schema.get("additionalProperties", schema)
         fields = _resolve({}, schema.get("items", schema))["properties"]
         return [name for name, field in fields.items() if field["x-role"] == "result"]
 

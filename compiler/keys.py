@@ -14,7 +14,7 @@ from typing import Final
 from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
 from .diagnostics import Diagnostic, show
 from .execution import execution_keys
-from .folders import join_output, refuse_folder
+from .folders import absolute_path, join_output, refuse_folder
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
@@ -22,13 +22,15 @@ from .ranges import range_of
 from .rebinding import reach, rebind
 from .schema import shipped_check, validate
 from .scope import Scope
-from .template import names_in, substitute
+from .template import names_in, node_of, substitute, write_literally
 from .uses import Use
 from .values import AxisValue, Json
 from .words import inputs_and_outputs, refuse_output, split_word
 from .workflow import Task
 
+CLASSIFIER: Final = "classifier.schema.json"
 FAILED: Final = object()
+KFOLDS: Final = task_schema("train")["properties"]["kfolds"]["default"]
 NOT_IN_SPEC: Final = ("task", "for", "exclude", "help", "settings")
 NOT_FILLED: Final = ("output", "naming")
 DEFINED: Final = MappingProxyType({"datasets": "dataset", "classifier": "classifier"})
@@ -86,6 +88,12 @@ class Keys:
         references = {item.key for item in self.task.references} | {"inputs"}
         entries = without(self.task.node, *self.left_out, *references).entries
         nodes = {key: entry.value for key, entry in entries.items()} | self._derived()
+        if "chunks" in nodes and "chunk_size" in nodes:
+            message = "chunks and chunk_size exclude each other"
+            key = self.task.node.entries["chunk_size"].key
+            note = ("chunks are given here", self.task.node.entries["chunks"].key.span)
+            found = Diagnostic("conflicting-keys", message, key.span, notes=(note,))
+            self.scope.diagnostics.append(found)
         parts = [self._part(key, node) for key, node in nodes.items()]
         known = self.schema["properties"].keys()
         free = known - self.left_out - references - {*NOT_FILLED, *self.task.node.entries}
@@ -136,11 +144,18 @@ class Keys:
         return part.key != "fold_offsets" and all(map(check, values))
 
     def _part(self, key: str, node: Node) -> Part:
-        return Part(key, node, self._axes_of(names_in(node)), self._place(key))
+        names = names_in(node)
+        if key == "fold_offsets":
+            names |= names_in(self.task.node.get("kfolds") or node) | {"kfolds"}
+        return Part(key, node, self._axes_of(names), self._place(key))
 
     def _place(self, key: str) -> str:
-        kind = "train" if key == "outputs" and self.task.kind == "evaluate" else self.task.kind
-        key = "classifier" if kind != self.task.kind else key
+        """The schema of what a key is made of."""
+        kind = self.task.kind
+        if kind == "evaluate" and key == "outputs":
+            read = any(reference.results for reference in self.task.references)
+            return CLASSIFIER if read else f"{WORKFLOW}#/$defs/train/properties/classifier"
+        key = "inputs" if key == "files" else key
         return f"{WORKFLOW}#/$defs/{kind}/properties/{key}"
 
     def _derived(self) -> dict[str, Node]:
@@ -148,6 +163,8 @@ class Keys:
 
         What an evaluation writes is said by the classifier of its models, and by its own key.
         """
+        if self.task.kind == "command":
+            return {"files": self._files()}
         changes = {"train": "architecture", "evaluate": "outputs"}
         key = changes.get(self.task.kind, "")
         node = self.task.node.get("classifier") if key == "architecture" else self._trained()
@@ -159,10 +176,33 @@ class Keys:
         return {"classifier" if key == "architecture" else key: node}
 
     def _trained(self) -> Node | None:
-        """The classifier of the task that an evaluation takes its models from."""
-        names = [item.task for item in self.task.references if item.key == "models"]
-        tasks = [task for task in self.scope.workflow.tasks if task.name in names]
-        return tasks[0].node.get("classifier") if tasks else None
+        """The classifier of the task or of the results that an evaluation takes its models from."""
+        for reference in self.task.references:
+            if reference.results:
+                classifier = reference.results[0].spec["classifier"]
+                kept = {key: value for key, value in classifier.items() if key != "name"}
+                return node_of(write_literally(kept), reference.node.span, ())
+            for task in self.scope.workflow.tasks:
+                if task.name == reference.task:
+                    return task.node.get("classifier")
+        return None
+
+    def _files(self) -> MappingNode:
+        """The inputs of a command that are files, by name."""
+        inputs = self.task.node.get("inputs")
+        if not isinstance(inputs, MappingNode):
+            return MappingNode({}, self.task.span)
+        tasks = {item.node.text for item in self.task.references}
+        found: dict[str, Entry] = {}
+        for name, entry in inputs.items():
+            value = entry.value
+            items = value.items if isinstance(value, Sequence) else (value,)
+            files = tuple(
+                item for item in items if isinstance(item, Scalar) and item.text not in tasks
+            )
+            if files:
+                found[name] = entry._replace(value=Sequence(files, value.span))
+        return inputs.replace(found)
 
     def _make(self, part: Part, point: Mapping[str, AxisValue]) -> Made | None:
         """A key filled and checked at a point; None after diagnostics."""
@@ -174,18 +214,20 @@ class Keys:
         node = take_texts(node, part.schema)
         problems = validate(node, part.schema, bound=True, key=part.key)
         self.scope.diagnostics += problems
-        return None if problems else self._made(part.key, node)
+        return None if problems else self._made(part.key, node, point)
 
-    def _made(self, key: str, node: Node) -> Made | None:
+    def _made(self, key: str, node: Node, point: Mapping[str, AxisValue]) -> Made | None:
         """What a key that passes its schema stands for; None after diagnostics."""
         if self.task.kind == "command" and key in ("command", "outputs"):
             return self._made_command(key, node)
+        if key == "files":
+            return Made({name: self._paths(each.value) for name, each in _items(node)})
         if key in DEFINED or key == "outputs":
             return self._resolve(DEFINED.get(key, "classifier"), node)
         if key == "output":
             return self._make_output(node)
         if key == "fold_offsets":
-            return self._make_range(node)
+            return self._make_folds(node, point)
         if key == "naming" and not self._is_naming(node):
             return None
         if isinstance(node, Scalar):
@@ -218,7 +260,7 @@ class Keys:
             words = [item.text for item in node.items if isinstance(item, Scalar)]
             return Made([split_word(word) for word in words])
         wrong = False
-        for entry in node.entries.values() if isinstance(node, MappingNode) else ():
+        for _, entry in _items(node):
             problem = refuse_output(entry.value)
             self.scope.diagnostics += [problem] if problem else []
             wrong |= problem is not None
@@ -242,6 +284,12 @@ class Keys:
         classifier = definer.classifier(uses[0], bindings)
         return classifier["outputs"] if classifier and key == "outputs" else classifier
 
+    def _paths(self, node: Node) -> list[str]:
+        """Files by their absolute paths; relative ones start from the file they are written in."""
+        items = node.items if isinstance(node, Sequence) else (node,)
+        folder = self.scope.definer.folder(node.span)
+        return [absolute_path(item.text, folder) for item in items if isinstance(item, Scalar)]
+
     def _make_output(self, node: Node) -> Made | None:
         text = node.text if isinstance(node, Scalar) else ""
         wrong = refuse_folder(text)
@@ -250,13 +298,21 @@ class Keys:
         self.scope.outputs[self.task.name] = node
         return None if wrong else Made(self._join(text, node))
 
-    def _make_range(self, node: Node) -> Made | None:
-        """The numbers of a range, or null."""
+    def _make_folds(self, node: Node, point: Mapping[str, AxisValue]) -> Made | None:
+        """The folds to train, each below ``kfolds``; or null."""
         if isinstance(node, Scalar) and node.value is None:
             return Made(None)
         values = range_of(node)
         wrong = [item for item in values if isinstance(item, Diagnostic)]
         self.scope.diagnostics += wrong
+        written = self.task.node.get("kfolds")
+        filled = substitute(written, self._bindings(point)).node if written else None
+        kfolds = filled.value if isinstance(filled, Scalar) else point.get("kfolds", KFOLDS)
+        beyond = [value for value in values if isinstance(value, int) and isinstance(kfolds, int)]
+        if not wrong and beyond and max(beyond) >= int(kfolds or 0):
+            message = f"there is no fold {max(beyond)}: kfolds is {kfolds}, they count from 0"
+            self._error("fold-beyond-kfolds", message, node)
+            return None
         return None if wrong else Made(values)
 
     def _join(self, text: str, node: Node | None) -> str:
@@ -287,6 +343,11 @@ class Keys:
 
     def _error(self, code: str, message: str, node: Node, help: str | None = None) -> None:
         self.scope.diagnostics.append(Diagnostic(code, message, node.span, help, node.notes))
+
+
+def _items(node: Node) -> Iterator[tuple[str, Entry]]:
+    """The entries of a mapping; anything else has none."""
+    yield from node.items() if isinstance(node, MappingNode) else ()
 
 
 def _with_change(use: Node, change: Entry) -> Node:

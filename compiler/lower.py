@@ -12,12 +12,15 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final, NamedTuple
 
 from .defaults import task_schema
-from .diagnostics import Diagnostic, Note, Span, show, suggest
+from .diagnostics import Diagnostic, Note, Span, errors_of, show, suggest
+from .exclude import keep_points, read_exclusions
 from .folders import axis_text
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, without
 from .parameters import RESERVED, Binding
 from .ranges import range_of
+from .references import ReferenceReader
+from .sources import Sources
 from .template import substitute
 from .values import AxisValue
 from .workflow import Axis, Task, TaskReference
@@ -43,8 +46,11 @@ class Lowering:
     ``unbound`` names the parameters that are declared and have no value.
     """
 
-    def __init__(self, bindings: Mapping[str, Binding], unbound: set[str]) -> None:
+    def __init__(
+        self, bindings: Mapping[str, Binding], unbound: set[str], sources: Sources
+    ) -> None:
         self.bindings = bindings
+        self.sources = sources
         self.unbound = unbound
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
@@ -52,10 +58,11 @@ class Lowering:
     def tasks(self, node: MappingNode, broken: set[str]) -> tuple[Task, ...]:
         """The tasks, each after those it refers to; ``broken`` ones are known to be wrong."""
         self._check_templates(node, broken)
+        reader = ReferenceReader(self.bindings, self.sources, node.entries)
         drafts: dict[str, Draft] = {}
         for name, entry in node.entries.items():
             if name not in broken and isinstance(entry.value, MappingNode):
-                draft = self._draft(name, entry.key.span, entry.value)
+                draft = self._draft(name, entry.key.span, entry.value, reader)
                 if draft is not None:
                     drafts[name] = draft
         order = self._order(drafts)
@@ -65,6 +72,7 @@ class Lowering:
             task = self._task(drafts[name], done)
             if task is not None:
                 done[name] = task
+        self.used |= reader.used
         return tuple(done.values())
 
     def _check_templates(self, node: MappingNode, broken: set[str]) -> None:
@@ -78,13 +86,16 @@ class Lowering:
             self.used |= done.used
             self.diagnostics += done.diagnostics
 
-    def _draft(self, name: str, span: Span, node: MappingNode) -> Draft | None:
+    def _draft(
+        self, name: str, span: Span, node: MappingNode, reader: ReferenceReader
+    ) -> Draft | None:
         before = len(self.diagnostics)
         kind = node.get("task")
         if not isinstance(kind, Scalar):
             return None
         axes = self._axes(node.get("for"))
-        references = self._references(kind.text, node)
+        references = reader.read(kind.text, node)
+        self.diagnostics += reader.take_diagnostics()
         draft = Draft(name, kind.text, node, axes, references, span)
         return draft if len(self.diagnostics) == before else None
 
@@ -140,44 +151,13 @@ class Lowering:
                 values[axis_text(value)] = value
         return tuple(values.values())
 
-    def _references(self, kind: str, node: MappingNode) -> tuple[TaskReference, ...]:
-        found = []
-        for key, schema in task_schema(kind)["properties"].items():
-            value = node.get(key)
-            if "x-refers-to" not in schema or value is None:
-                continue
-            done = substitute(value, self.bindings)
-            self.used |= done.used
-            self.diagnostics += done.diagnostics
-            if isinstance(done.node, Scalar) and not done.diagnostics:
-                gathers = schema.get("x-gathers", False)
-                found.append(TaskReference(key, done.node.text, gathers, done.node))
-        return tuple(found)
-
     def _check_references(
         self, chosen: dict[str, Draft], drafts: dict[str, Draft], node: MappingNode
     ) -> None:
         for draft in chosen.values():
             for reference in draft.references:
-                self._check_reference(reference, self._wanted(draft, reference), drafts, node)
-
-    def _check_reference(
-        self, reference: TaskReference, wanted: str, drafts: dict[str, Draft], node: MappingNode
-    ) -> None:
-        target = drafts.get(reference.task)
-        if target is not None and target.kind != wanted:
-            takes = f"{reference.key} takes {_a(wanted)} task"
-            message = f'"{reference.task}" is {_a(target.kind)} task: {takes}'
-            at = reference.node
-            self.diagnostics.append(Diagnostic("wrong-reference", message, at.span, notes=at.notes))
-        elif target is None and reference.task not in node.entries:
-            names = [name for name, draft in drafts.items() if draft.kind == wanted]
-            message = f'there is no task "{reference.task}"'
-            help = suggest(reference.task, names) or f"{reference.key} takes {_a(wanted)} task"
-            at = reference.node
-            self.diagnostics.append(
-                Diagnostic("undeclared-reference", message, at.span, help, at.notes)
-            )
+                wanted = self._wanted(draft, reference)
+                self.diagnostics += _check_reference(reference, wanted, drafts, node)
 
     def _order(self, drafts: dict[str, Draft]) -> list[str]:
         """Names so that each comes after what it refers to; a circle is an error and left out."""
@@ -203,24 +183,50 @@ class Lowering:
     def _task(self, draft: Draft, done: dict[str, Task]) -> Task | None:
         """The task with its axes; None if something it refers to is not there."""
         before = len(self.diagnostics)
-        targets = [done[item.task] for item in draft.references if item.task in done]
-        if len(targets) < len(draft.references):
+        targets = [_target(item, done) for item in draft.references]
+        found = [target for target in targets if target is not None]
+        if len(found) < len(targets):
             return None
         axes = draft.axes
-        for reference, target in zip(draft.references, targets, strict=True):
-            if target.kind != self._wanted(draft, reference):
+        for reference, target in zip(draft.references, found, strict=True):
+            if target.kind != (self._wanted(draft, reference) or target.kind):
                 return None
             if not reference.gathers and not draft.axes:
                 axes = {**axes, **target.axes}
             else:
                 self._check_axes(draft, reference, target)
         self._check_size(draft, axes)
+        if len(self.diagnostics) > before:
+            return None
         task = Task(draft.name, draft.kind, draft.node, axes, draft.references, draft.span)
-        return task if len(self.diagnostics) == before else None
+        kept = self._keep(task, found)
+        return task._replace(kept=kept) if not errors_of(self.diagnostics[before:]) else None
 
-    def _wanted(self, draft: Draft, reference: TaskReference) -> str:
-        """The kind of task that a reference takes."""
-        kind: str = task_schema(draft.kind)["properties"][reference.key]["x-refers-to"]
+    def _keep(self, task: Task, targets: list[Task]) -> tuple[int, ...] | None:
+        """The points that have a cell; None for all."""
+        node = task.node.get("exclude")
+        filled = substitute(node, self.bindings) if node is not None else None
+        if filled is not None:
+            self.used |= filled.used
+            self.diagnostics += filled.diagnostics
+        exclusions, wrong = read_exclusions(filled.node if filled else None, task.axes)
+        self.diagnostics += wrong
+        if wrong or (filled and filled.diagnostics):
+            return None
+        pairs = list(zip(task.references, targets, strict=True))
+        grids = [target.grid() for reference, target in pairs if not reference.gathers]
+        values = {name: axis.values for name, axis in task.axes.items()}
+        kept, unmatched = keep_points(values, exclusions, grids)
+        self.diagnostics += unmatched
+        if kept == []:
+            message = f'"{task.name}" has no cell left'
+            self.diagnostics.append(Diagnostic("no-cells", message, task.span))
+        return None if kept is None else tuple(kept)
+
+    def _wanted(self, draft: Draft, reference: TaskReference) -> str | None:
+        """The kind of task that a reference takes; None if it takes any."""
+        schema = task_schema(draft.kind)["properties"][reference.key]
+        kind: str | None = schema.get("x-refers-to")
         return kind
 
     def _check_axes(self, draft: Draft, reference: TaskReference, target: Task) -> None:
@@ -228,14 +234,13 @@ class Lowering:
 
         One that does not gather has all axes of what it reads.
         """
+        called = f'"{reference.node.text}"'
         for axis in target.axes.values():
             own = draft.axes.get(axis.name)
             if own is None and reference.gathers:
                 continue
             if own is None:
-                message = (
-                    f'"{reference.task}" has the axis "{axis.name}", and "{draft.name}" has not'
-                )
+                message = f'{called} has the axis "{axis.name}", and "{draft.name}" has not'
                 help = f'leave "for" out to take its axes over, or add "{axis.name}" to it'
                 at = reference.node
                 self.diagnostics.append(
@@ -245,8 +250,8 @@ class Lowering:
             there = {axis_text(value) for value in axis.values}
             missing = [text for text in map(axis_text, own.values) if text not in there]
             if missing:
-                message = f'"{reference.task}" has no cell with {axis.name} = {missing[0]}'
-                note: Note = (f'the axis of "{reference.task}"', axis.node.span)
+                message = f"{called} has no cell with {axis.name} = {missing[0]}"
+                note: Note = (f"the axis of {called}", axis.node.span)
                 self.diagnostics.append(
                     Diagnostic("missing-cell", message, own.node.span, notes=(note,))
                 )
@@ -269,3 +274,39 @@ def _all_naturals(node: Sequence) -> bool:
 
 def _a(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _check_reference(
+    reference: TaskReference, wanted: str | None, drafts: dict[str, Draft], node: MappingNode
+) -> list[Diagnostic]:
+    """What is wrong with whom a reference leads to, or with the results in its place."""
+    at, target = reference.node, drafts.get(reference.task)
+    takes = f"{reference.key} takes {_a(wanted)} task" if wanted else "name a task of this file"
+    kind = target.kind if target is not None else None
+    if reference.results:
+        kind = next((each.task for each in reference.results if each.task != wanted), wanted)
+    if kind is not None and wanted is not None and kind != wanted:
+        message = f'"{at.text}" is {_a(kind)} task: {takes}'
+        if reference.results:
+            message = f'"{at.text}" is the result of {_a(kind)} task: {takes}'
+        return [Diagnostic("wrong-reference", message, at.span, notes=at.notes)]
+    if not reference.results and target is None and reference.task not in node.entries:
+        names = [name for name, draft in drafts.items() if draft.kind == (wanted or draft.kind)]
+        message = f'there is no task "{reference.task}"'
+        help = suggest(reference.task, names) or takes
+        return [Diagnostic("undeclared-reference", message, at.span, help, at.notes)]
+    return []
+
+
+def _target(reference: TaskReference, done: dict[str, Task]) -> Task | None:
+    """The task that a reference leads to; results stand for one with their axes."""
+    if not reference.results:
+        return done.get(reference.task)
+    node, results = reference.node, reference.results
+    values: dict[str, dict[AxisValue, None]] = {}
+    for result in results if not reference.gathers else ():
+        for name, value in result.axes.items():
+            values.setdefault(name, {})[value] = None
+    axes = {name: Axis(name, tuple(found), node) for name, found in values.items()}
+    empty = MappingNode({}, node.span)
+    return Task("", results[0].task, empty, axes, (), node.span)

@@ -163,7 +163,7 @@ class Phases:
         datasets, twice = collect_definitions(documents, "datasets")
         classifiers, also_twice = collect_definitions(documents, "classifiers")
         self.diagnostics += [*twice, *also_twice]
-        lowering = Lowering(bindings, _declared(root) - bindings.keys())
+        lowering = Lowering(bindings, _declared(root) - bindings.keys(), self.sources)
         tasks = root.get("tasks")
         names = {name for section, name in broken if section == "tasks"}
         lowered = lowering.tasks(tasks, names) if isinstance(tasks, MappingNode) else ()

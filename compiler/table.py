@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from .folders import axis_text
-from .grid import Grid, Places
+from .grid import Grid, Places, Ranked
 from .hashing import Hasher, digest_part
 from .pattern import Each, Parts, Pattern, Values, write_object
 from .values import HASH_BYTES, AxisValue, Json, canonical, digest_each, escape
@@ -60,7 +60,7 @@ class Cell(NamedTuple):
         """The whole spec."""
         table = self.table
         spec = {key: table.value(key, self.number) for key in table.keys}
-        return spec | {item.key: item.references(self.number) for item in table.readings}
+        return spec | {slot.key: slot.references(self.number) for slot in table.slots}
 
     def reference(self) -> dict[str, Json]:
         """The cell as the specs of those that read it have it."""
@@ -80,10 +80,11 @@ class Cell(NamedTuple):
 class Reading(NamedTuple):
     """The cells of another task that each cell reads: one, or all that it ``gathers``.
 
-    They are numbered from a place of the cell's own, by ``steps``.
+    They are numbered from a place of the cell's own, by ``steps``. ``name`` is that of an input.
     """
 
     key: str
+    name: str | None
     gathers: bool
     table: CellTable
     places: Places
@@ -94,30 +95,20 @@ class Reading(NamedTuple):
         first, steps = self.places[number], self.steps
         if isinstance(steps, range):
             return range(first + steps.start, first + steps.stop, steps.step)
+        if self.gathers and self.table.grid.kept is not None:
+            ranks = self.table.grid.ranks
+            return [ranks[first + step] for step in steps if first + step in ranks]
         return [first + step for step in steps]
 
-    def references(self, number: int) -> Json:
-        """What stands in the spec of a cell."""
-        found = [Cell(self.table, each).reference() for each in self.numbers(number)]
-        return found if self.gathers else found[0]
+    def references(self, number: int) -> list[Json]:
+        """What a cell reads, as its spec has it."""
+        return [Cell(self.table, each).reference() for each in self.numbers(number)]
 
-    def write(self) -> Parts:
-        """The JSON of what stands in specs."""
-        return self._parts(self.table.reference(REFERENCE))
-
-    def write_hashed(self, fields: Sequence[str]) -> Parts:
-        """What of it enters hashes."""
-        text = self._parts(self.table.reference(fields))
-        pattern = Pattern(text, self.places.size)
-        if self.places.is_fixed:
-            return (digest_part(pattern.pieces(0)),)
+    def write(self, fields: Sequence[str] = REFERENCE) -> Parts:
+        """The JSON of some fields of each, with commas between."""
+        reference = self.table.reference(fields)
         if self.gathers:
-            return (Each(lambda number: digest_part(pattern.pieces(number)), pattern.size),)
-        return (Digests(pattern),)
-
-    def _parts(self, reference: Pattern) -> Parts:
-        if self.gathers:
-            return ("[", References(self, reference), "]")
+            return (References(self, reference),)
         if self.places.is_fixed:
             return (reference.text(0),)
         if self.places.is_plain:
@@ -190,6 +181,55 @@ class References:
             comma = ","
 
 
+class Slot(NamedTuple):
+    """What stands under a key of a spec: a reference, a list of them, or lists by name."""
+
+    key: str
+    readings: tuple[Reading, ...]
+
+    def references(self, number: int) -> Json:
+        """What stands in the spec of a cell."""
+        if self._is_single():
+            return self.readings[0].references(number)[0]
+        found = {
+            name: [item for reading in readings for item in reading.references(number)]
+            for name, readings in self._by_name().items()
+        }
+        return found.get(None, found)
+
+    def write(self, fields: Sequence[str]) -> Parts:
+        """The JSON of it, with some fields of each reference."""
+        if self._is_single():
+            return self.readings[0].write(fields)
+        lists: dict[str | None, Parts] = {}
+        for name, readings in self._by_name().items():
+            parts = [part for reading in readings for part in (",", *reading.write(fields))]
+            lists[name] = ("[", *parts[1:], "]")
+        if None in lists:
+            return lists[None]
+        return write_object({name: parts for name, parts in lists.items() if name is not None})
+
+    def write_hashed(self, fields: Sequence[str]) -> Parts:
+        """What of it enters hashes."""
+        places = self.readings[0].places
+        pattern = Pattern(self.write(fields), places.size)
+        if all(reading.places.is_fixed for reading in self.readings):
+            return (digest_part(pattern.pieces(0)),)
+        if self._is_single():
+            return (Digests(pattern),)
+        return (Each(lambda number: digest_part(pattern.pieces(number)), pattern.size),)
+
+    def _is_single(self) -> bool:
+        first = self.readings[0]
+        return not first.gathers and first.name is None
+
+    def _by_name(self) -> dict[str | None, list[Reading]]:
+        found: dict[str | None, list[Reading]] = {}
+        for reading in self.readings:
+            found.setdefault(reading.name, []).append(reading)
+        return found
+
+
 class CellTable:
     """The cells of a task, by number: what each key and each reference stands for at each point.
 
@@ -215,6 +255,15 @@ class CellTable:
         self.head = head
         self.in_path = in_path
 
+    @property
+    def slots(self) -> list[Slot]:
+        """The keys of the spec that hold what is read."""
+        keys = dict.fromkeys(reading.key for reading in self.readings)
+        return [
+            Slot(key, tuple(reading for reading in self.readings if reading.key == key))
+            for key in keys
+        ]
+
     def __len__(self) -> int:
         return self.grid.size
 
@@ -239,8 +288,8 @@ class CellTable:
         parts = {
             key: self._parts(item, partial(hasher.part, key)) for key, item in self.keys.items()
         }
-        for item in self.readings:
-            parts[item.key] = item.write_hashed(hasher.reference_fields(item.key))
+        for slot in self.slots:
+            parts[slot.key] = slot.write_hashed(hasher.reference_fields(slot.key))
         found = bytearray()
         for each in digest_each(self._pattern(hasher.join(parts))):
             found += each
@@ -268,7 +317,7 @@ class CellTable:
         """The cells as JSON: each is ``canonical(cell.to_json())``."""
         axes: dict[str, Parts] = {name: (column,) for name, column in self._jsons.items()}
         spec = {key: self._parts(item, canonical) for key, item in self.keys.items()}
-        spec |= {item.key: item.write() for item in self.readings}
+        spec |= {slot.key: slot.write(REFERENCE) for slot in self.slots}
         entries: dict[str, Parts] = {
             "axes": write_object(axes),
             "hash": ('"', self._hashes, '"'),
@@ -316,7 +365,7 @@ class CellTable:
         return Pattern(parts, len(self))
 
 
-def read_cells(grid: Grid, key: str, gathers: bool, table: CellTable) -> Reading:
+def read_cells(grid: Grid, key: str, name: str | None, gathers: bool, table: CellTable) -> Reading:
     """What the cells on a grid read of another task: where both have an axis, its value there.
 
     The other task has every value of the axes that both have, and those alone if none is gathered.
@@ -330,7 +379,10 @@ def read_cells(grid: Grid, key: str, gathers: bool, table: CellTable) -> Reading
     if gathers and shared:
         rest = [name for name in table.grid.axes if name not in shared]
         steps = list(Places(table.grid.part(rest), {name: table.grid.steps(name) for name in rest}))
-    return Reading(key, gathers, table, Places(grid, shared), steps)
+    places = Places(grid, shared)
+    if table.grid.kept is not None and not gathers:
+        places = Ranked(places, table.grid.ranks)
+    return Reading(key, name, gathers, table, places, steps)
 
 
 def _positions(values: Sequence[AxisValue], grid: Grid, name: str) -> Sequence[int]:

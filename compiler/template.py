@@ -120,6 +120,17 @@ def unquoted_placeholder(node: Node) -> Diagnostic | None:
     return Diagnostic("unquoted-placeholder", message, node.span, f'write "{{{text}}}"', node.notes)
 
 
+def write_literally(value: Any) -> Any:
+    """Return a plain value whose strings hold no placeholder: their braces are doubled."""
+    if isinstance(value, str):
+        return value.replace("{", "{{").replace("}", "}}")
+    if isinstance(value, list):
+        return [write_literally(item) for item in value]
+    if isinstance(value, dict):
+        return {key: write_literally(item) for key, item in value.items()}
+    return value
+
+
 def node_of(value: Any, span: Span, notes: tuple[Note, ...]) -> Node:
     """Return a plain value as a node that stands at one place."""
     if isinstance(value, dict):

@@ -91,8 +91,13 @@ class Uses:
         return found
 
     def resolve(self, kind: str, use: Node) -> Use | None:
-        """The dataset or classifier that a use names; None if there is none, or it is wrong."""
+        """The dataset or classifier that a use names; None if there is none, or it is wrong.
+
+        A mapping that names none is a definition itself.
+        """
         name = use.get("use") if isinstance(use, MappingNode) else use
+        if isinstance(use, MappingNode) and name is None:
+            return Use(kind, use, use.span, {})
         if not isinstance(name, Scalar):
             return None
         node = self._look_up(kind, name, ())
@@ -147,6 +152,14 @@ class Uses:
         layers = [given] if isinstance(given, MappingNode) else []
         bindings, problems = bind(declared, layers, self._environment, self._current)
         used = names_in(without(node, "parameters"))
+        problems = [_where_used(problem) for problem in problems]
         problems += unused_parameters(declared, used)
         self._diagnostics += problems
         return None if errors_of(problems) else bindings
+
+
+def _where_used(problem: Diagnostic) -> Diagnostic:
+    """What is said of a definition's own parameter: a use gives it, not the command line."""
+    if problem.code != "missing-parameter":
+        return problem
+    return problem._replace(help="give it where the definition is used: {use: NAME, with: {…}}")

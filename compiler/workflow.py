@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from . import nodes
 from .diagnostics import Span
+from .grid import Grid
 from .parameters import Binding
+from .results import FoundResult
 from .template import plain_text
 from .values import AxisValue
 
@@ -33,17 +35,23 @@ class Axis(NamedTuple):
 class TaskReference(NamedTuple):
     """A task that another one reads: cell by cell, or all its cells if it ``gathers``.
 
-    ``node`` is where the reference is written.
+    ``node`` is where the reference is written, below a key, and below the ``name`` of an input.
+    In place of a task there may be the ``results`` of earlier runs.
     """
 
     key: str
+    name: str | None
     task: str
     gathers: bool
     node: nodes.Scalar
+    results: tuple[FoundResult, ...] = ()
 
 
 class Task(NamedTuple):
-    """A task whose kind, axes and references are known; its strings may still hold templates."""
+    """A task whose kind, axes and references are known; its strings may still hold templates.
+
+    ``kept`` are the combinations of its axes that have a cell; None if all have.
+    """
 
     name: str
     kind: str
@@ -51,6 +59,11 @@ class Task(NamedTuple):
     axes: Mapping[str, Axis]
     references: tuple[TaskReference, ...]
     span: Span
+    kept: tuple[int, ...] | None = None
+
+    def grid(self) -> Grid:
+        """The points that its cells are at."""
+        return Grid({name: axis.values for name, axis in self.axes.items()}, self.kept)
 
 
 class Definition(NamedTuple):

@@ -1,0 +1,111 @@
+"""Combinations of axes that a task leaves out: its ``exclude``, and cells that others lack.
+
+In come the axes and the exclusions as written, out come the numbers of the points that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from .diagnostics import Diagnostic, suggest
+from .folders import axis_text
+from .grid import Grid
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar
+from .nodes import Sequence as SequenceNode
+from .ranges import range_of
+from .values import AxisValue
+from .workflow import Axis
+
+Point = Mapping[str, AxisValue]
+
+
+class Exclusion(NamedTuple):
+    """Texts of values by axis: a point with one of them on each of these axes is left out."""
+
+    values: dict[str, set[str]]
+    node: Node
+
+    def matches(self, texts: Mapping[str, str]) -> bool:
+        """Whether a point, by the texts of its values, is left out."""
+        return all(texts[name] in allowed for name, allowed in self.values.items())
+
+
+def read_exclusions(
+    node: Node | None, axes: Mapping[str, Axis]
+) -> tuple[list[Exclusion], list[Diagnostic]]:
+    """The exclusions of a filled ``exclude``."""
+    found: list[Exclusion] = []
+    wrong: list[Diagnostic] = []
+    for item in node.items if isinstance(node, SequenceNode) else ():
+        values: dict[str, set[str]] = {}
+        for name, entry in item.items() if isinstance(item, MappingNode) else ():
+            if name not in axes:
+                message = f'the task has no axis "{name}"'
+                help = suggest(name, axes) or 'say the axes in "for"'
+                wrong.append(Diagnostic("unknown-axis", message, entry.key.span, help))
+                continue
+            values[name], problems = _texts(entry.value, axes[name])
+            wrong += problems
+        found.append(Exclusion(values, item))
+    return found, wrong
+
+
+def _texts(node: Node, axis: Axis) -> tuple[set[str], list[Diagnostic]]:
+    """The texts of values that an exclusion names; each has to be one of the axis."""
+    known = {axis_text(value): value for value in axis.values}
+    items = node.items if isinstance(node, SequenceNode) else (node,)
+    scalars = [item for item in items if isinstance(item, Scalar) and item.value is not None]
+    texts = {axis_text(item.value): item for item in scalars if item.value is not None}
+    if isinstance(node, Scalar) and not set(texts) <= set(known) and _is_integers(axis):
+        values = range_of(node)
+        wrong = [value for value in values if isinstance(value, Diagnostic)]
+        if wrong:
+            return set(), wrong
+        texts = {str(value): node for value in values}
+    missing = [(text, item) for text, item in texts.items() if text not in known]
+    help = f"its values: {', '.join(list(known)[:20])}"
+    return set(texts), [
+        Diagnostic(
+            "missing-cell",
+            f'the axis "{axis.name}" has no value {text}',
+            item.span,
+            help,
+            item.notes,
+        )
+        for text, item in missing
+    ]
+
+
+def _is_integers(axis: Axis) -> bool:
+    return all(type(value) is int for value in axis.values)
+
+
+def keep_points(
+    axes: Mapping[str, Sequence[AxisValue]],
+    exclusions: Sequence[Exclusion],
+    others: Iterable[Grid],
+) -> tuple[list[int] | None, list[Diagnostic]]:
+    """The numbers of the points that stay, None for all, and exclusions that leave nothing out.
+
+    A point stays if ``others``, the grids of the tasks that are read cell by cell, have it too.
+    """
+    sparse = [(grid, set(grid.kept)) for grid in others if grid.kept is not None]
+    if not exclusions and not sparse:
+        return None, []
+    kept: list[int] = []
+    unmatched = list(exclusions)
+    for number, point in enumerate(Grid(axes).points()):
+        if not all(grid.number(point) in numbers for grid, numbers in sparse):
+            continue
+        texts = {name: axis_text(value) for name, value in point.items()}
+        matching = [item for item in exclusions if item.matches(texts)]
+        unmatched = [item for item in unmatched if item not in matching]
+        if not matching:
+            kept.append(number)
+    found = [
+        Diagnostic("unmatched-exclusion", "this leaves no cell out", item.node.span)
+        for item in unmatched
+    ]
+    return kept, found

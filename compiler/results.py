@@ -1,0 +1,151 @@
+"""Results that a task reads by their path: result.json files that an earlier run left.
+
+In come a reference and the folder that it starts from, out come the results, each a cell with its
+place on the axes of the task that made it; or Diagnostics.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .diagnostics import Diagnostic
+from .files import Files
+from .folders import expand_home
+from .grid import Grid
+from .nodes import Scalar
+from .pattern import Pattern, Values
+from .table import CellTable, Keyed
+from .values import AxisValue, Json, canonical
+
+RESULT: Final = "result.json"
+KEPT: Final = ("cell", "axes", "task", "hash", "spec")
+
+
+class FoundResult(NamedTuple):
+    """One result: its path, the cell that it is of, and the spec that made it."""
+
+    path: str
+    cell: str
+    axes: dict[str, AxisValue]
+    task: str
+    hash: str
+    spec: dict[str, Json]
+
+
+def is_path(text: str) -> bool:
+    """Whether a reference is a path; the name of a task is none."""
+    return "/" in text or text.endswith(".json") or text in (".", "..")
+
+
+def find_results(node: Scalar, folder: Path, files: Files) -> list[FoundResult] | list[Diagnostic]:
+    """The result that a path names, or those of all cells below the folder that it names."""
+    if "://" in node.text:
+        message = f'"{node.text}" is a URL: results are read from local folders only'
+        return [_refuse("url-result", message, node)]
+    path = Path(os.path.normpath(folder / expand_home(node.text)))
+    if path.suffix == ".json" and path.name != RESULT:
+        return [_refuse("bad-result", f'"{node.text}": a result is called {RESULT}', node)]
+    paths = [path] if path.name.endswith(".json") else files.find_results(path)
+    if not paths:
+        return [_refuse("missing-result", f"there is no {RESULT} in {path}", node)]
+    found: list[FoundResult] = []
+    wrong: list[Diagnostic] = []
+    for each in paths:
+        try:
+            found.append(read_result(each, files))
+        except FileNotFoundError:
+            wrong.append(_refuse("missing-result", f"there is no {each}", node))
+        except OSError as error:
+            wrong.append(_refuse("unreadable-file", f"{each}: {error.strerror}", node))
+        except ValueError as error:
+            wrong.append(_refuse("bad-result", f"{each}: {error}", node))
+    return wrong or found
+
+
+def read_result(path: Path, files: Files) -> FoundResult:
+    """A result; raises :class:`OSError`, :class:`ValueError`."""
+    try:
+        value = json.loads(files.read_result(path, KEPT))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if not isinstance(value, dict) or value.get("hcrc") != 1:
+        raise ValueError("it is no result of hcrc 1")
+    kinds = {"cell": str, "axes": dict, "task": str, "hash": str, "spec": dict}
+    wrong = [key for key, kind in kinds.items() if not isinstance(value.get(key), kind)]
+    if wrong:
+        raise ValueError(f"it is no result of hcrc 1: {wrong[0]} is missing or wrong")
+    return FoundResult(str(path), *(value[key] for key in KEPT))
+
+
+def check_axes(results: Sequence[FoundResult], node: Scalar) -> list[Diagnostic]:
+    """What is wrong with results that have to stand for the cells of one task."""
+    _, message = span_axes(results)
+    return [_refuse("missing-result", f"{message} below {node.text}", node)] if message else []
+
+
+def span_axes(results: Sequence[FoundResult]) -> tuple[ResultTable | None, str | None]:
+    """Results as the cells of one task, or why they are not."""
+    axes: dict[str, list[AxisValue]] = {name: [] for name in results[0].axes}
+    for result in results:
+        for name, value in result.axes.items():
+            values = axes.setdefault(name, [])
+            values += [value] if value not in values else []
+    grid = Grid(axes)
+    by_point = {canonical(result.axes): result for result in results}
+    points = [canonical(point) for point in grid.points()]
+    missing = [point for point in points if point not in by_point]
+    if len(by_point) < len(results):
+        return None, "two results are of one cell"
+    if missing:
+        return None, f"there is no result for {missing[0]}"
+    return ResultTable(grid, [by_point[point] for point in points]), None
+
+
+def tabulate(results: Sequence[FoundResult], gathers: bool) -> ResultTable | None:
+    """Results as a table: one after the other, or at their places on the axes."""
+    if gathers:
+        return ResultTable(Grid({"": range(len(results))}), results)
+    return span_axes(results)[0]
+
+
+class ResultTable(CellTable):
+    """Results in the place of a task's cells: no job makes them."""
+
+    def __init__(self, grid: Grid, results: Sequence[FoundResult]) -> None:
+        first = results[0]
+        folders = [os.path.dirname(result.path) for result in results]  # noqa: PTH120
+        super().__init__("", first.task, grid, {}, (), Keyed(grid, folders), ())
+        self.results = results
+
+    @property
+    def id(self) -> Pattern:
+        """The ids of the cells that they are of."""
+        return self._column([result.cell for result in self.results])
+
+    @property
+    def hashes(self) -> bytes:
+        """What their cells were made from."""
+        return b"".join(bytes.fromhex(result.hash) for result in self.results)
+
+    def reference(self, fields: Sequence[str]) -> Pattern:
+        """Some fields of what stands for the results in those that read them, as JSON."""
+        rows = [
+            canonical({name: {**row._asdict(), "result": row.path}[name] for name in fields})
+            for row in self.results
+        ]
+        return self._column(rows)
+
+    def value(self, key: str, number: int) -> Json:
+        """What a key stood for when a result was made."""
+        return self.results[number].spec[key]
+
+    def _column(self, texts: list[str]) -> Pattern:
+        return Pattern((Values(self.grid.places(self.grid), texts, str),), len(self))
+
+
+def _refuse(code: str, message: str, node: Scalar) -> Diagnostic:
+    return Diagnostic(code, message, node.span, None, node.notes)
