@@ -23,7 +23,7 @@ from .rebinding import reach, rebind
 from .schema import shipped_check, validate
 from .scope import Scope
 from .template import names_in, node_of, substitute, write_literally
-from .uses import Use
+from .uses import Use, merge_nodes
 from .values import AxisValue, Json
 from .words import inputs_and_outputs, refuse_output, split_word
 from .workflow import Task
@@ -166,10 +166,12 @@ class Keys:
         if self.task.kind == "command":
             return {"files": self._files()}
         changes = {"train": "architecture", "evaluate": "outputs"}
-        key = changes.get(self.task.kind, "")
+        key = changes.get(self.task.kind)
+        if key is None:
+            return {}
         node = self.task.node.get("classifier") if key == "architecture" else self._trained()
         entry = self.task.node.entries.get(key)
-        if not key or node is None:
+        if node is None:
             return {}
         if entry is not None:
             node = _with_change(node, entry)
@@ -354,6 +356,8 @@ def _with_change(use: Node, change: Entry) -> Node:
     """A use of a classifier with one of its keys changed, over what the use changes itself."""
     key = change.key.text
     entries: Mapping[str, Entry] = {"use": Entry(Scalar("use", "use", False, use.span), use)}
+    if isinstance(use, MappingNode) and "use" not in use.entries:
+        return merge_nodes(use, MappingNode({key: change}, change.key.span))
     base = use if isinstance(use, MappingNode) else MappingNode(entries, use.span)
     before = base.get(key)
     if isinstance(before, MappingNode) and isinstance(change.value, MappingNode):

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .defaults import task_kinds
 from .diagnostics import Diagnostic
 from .files import Files
 from .folders import expand_home
 from .grid import Grid
 from .nodes import Scalar
 from .pattern import Pattern, Values
+from .schema import shipped_check
 from .table import CellTable, Keyed
 from .values import AxisValue, Json, canonical
 
 RESULT: Final = "result.json"
+HASH: Final = re.compile("[0-9a-f]{32}")
 KEPT: Final = ("cell", "axes", "task", "hash", "spec")
 
 
@@ -78,7 +82,16 @@ def read_result(path: Path, files: Files) -> FoundResult:
     wrong = [key for key, kind in kinds.items() if not isinstance(value.get(key), kind)]
     if wrong:
         raise ValueError(f"it is no result of hcrc 1: {wrong[0]} is missing or wrong")
+    place = f"job.schema.json#/$defs/{value['task']}"
+    if value["task"] not in task_kinds() or not shipped_check(place, bound=True)(value["spec"]):
+        raise ValueError(f"its spec is none of this version for {value['task']}")
+    if not HASH.fullmatch(value["hash"]) or not all(map(_is_axis_value, value["axes"].values())):
+        raise ValueError("its hash or its axes are wrong")
     return FoundResult(str(path), *(value[key] for key in KEPT))
+
+
+def _is_axis_value(value: object) -> bool:
+    return isinstance(value, (str, int, float))
 
 
 def check_axes(results: Sequence[FoundResult], node: Scalar) -> list[Diagnostic]:
@@ -144,7 +157,7 @@ class ResultTable(CellTable):
         return self.results[number].spec[key]
 
     def _column(self, texts: list[str]) -> Pattern:
-        return Pattern((Values(self.grid.places(self.grid), texts, str),), len(self))
+        return Pattern((Values(texts, str),), len(self))
 
 
 def _refuse(code: str, message: str, node: Scalar) -> Diagnostic:
