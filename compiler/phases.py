@@ -122,12 +122,16 @@ class Phases:
             return None
         return document.root
 
-    def validate(self) -> set[tuple[str, str]]:
-        """Check every document against its schema; returns the sections' names that are wrong."""
+    def validate(self, first: str | None = None) -> set[tuple[str, str]]:
+        """Check every document against its schema; returns the sections' names that are wrong.
+
+        ``first`` is the schema of the first one, where that is no workflow.
+        """
+        first = first or WORKFLOW
         broken: set[tuple[str, str]] = set()
         for index, document in enumerate(self.sources.documents):
             if document.root is not None:
-                problems = validate(document.root, DEFINITIONS if index else WORKFLOW, bound=False)
+                problems = validate(document.root, DEFINITIONS if index else first, bound=False)
                 self.diagnostics += problems
                 broken |= _broken_entries(document, problems)
         return broken

@@ -1,12 +1,13 @@
 """The runtime's command line.
 
 ``job`` runs one job of a bundle, ``run`` all that have to, ``clean`` removes their results, ``why``
-says what makes a job run.
+says what makes a job run, ``inspect`` opens the files of datasets.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
             return clean(open_bundle(arguments.bundle), arguments.dry_run)
         if arguments.command == "why":
             return why(arguments)
+        if arguments.command == "inspect":
+            return inspect()
         return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
@@ -81,6 +84,8 @@ def build_parser() -> argparse.ArgumentParser:
     remove = commands.add_parser("clean", help="remove the results of all of a bundle's cells")
     remove.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
     remove.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    look = commands.add_parser("inspect", help="read the headers of the files of datasets")
+    look.add_argument("specs", metavar="-", choices=("-",), help='{"datasets": […]} on stdin')
     why = commands.add_parser("why", help="say why a job has to run, or that it has not")
     why.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
     why.add_argument("job", metavar="JOB", help="its number or id; or the id of a cell")
@@ -178,6 +183,15 @@ def why(arguments: argparse.Namespace) -> int:
     code, lines = answer_why(open_bundle(arguments.bundle), arguments.job, arguments.format)
     print("\n".join(lines))
     return code
+
+
+def inspect() -> int:
+    """The ``inspect`` command; raises :class:`JobError` if it is not asked rightly."""
+    from .inspect import inspect_datasets, read_request  # opening files loads libraries
+
+    found = inspect_datasets(read_request(sys.stdin.read()))
+    print(json.dumps(found, ensure_ascii=False))
+    return 0
 
 
 def _report_cell(cell: CellHead, reason: str | None) -> None:

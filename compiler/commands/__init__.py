@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "task": Command("task", "run one task alone: each key of its kind is an option"),
         "clean": Command("clean", "remove the results of a workflow"),
         "why": Command("why", "say what makes a job run, or since when it is up to date"),
+        "inspect": Command("inspect", "show what datasets would read, and look into the files"),
         "diff": Command("diff", "say which results a change keeps, and what runs again"),
         "completion": Command("completion", "let TAB complete hcrc in your shell"),
         "trace": Command("trace", "say where the values of a job come from"),
