@@ -19,7 +19,7 @@ from .diagnostics import Diagnostic, Span, show_path, suggest
 from .files import Files
 from .folders import expand_home
 from .nodes import Mapping, Node, Scalar, Sequence
-from .parse import Document, read_document
+from .parse import Document, parse, read_document
 from .shipped import workflows_folder
 
 SELECT: Final = "@@"
@@ -151,6 +151,14 @@ def _named(value: Any) -> dict[str, Any]:
 
 
 def _load_yaml(text: str) -> Any:
+    """The value of a text of YAML 1.1, as other programs write it; raises ValueError for a bomb.
+
+    A merge key copies what its aliases stand for, and aliases of aliases multiply.
+    """
+    if "<<" in text:
+        for problem in parse(text, "")[1]:
+            if problem.code in ("alias-bomb", "alias-cycle", "too-deep"):
+                raise ValueError(problem.message)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(text, loader)  # noqa: S506 - a safe loader
 
