@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hcrc.runtime.crew import Crew
+from hcrc.runtime.data.cache import Events, load_events
 from hcrc.runtime.errors import DataError, SpecError
 from hcrc.runtime.nn.benchmark import Data
 from hcrc.runtime.nn.folds import random_folds
@@ -253,7 +255,9 @@ def test_models_at_a_time_change_no_result(cache: Path, tmp_path: Path) -> None:
     specs = [raw_spec(cache, offset, kfolds=3) for offset in range(2)]
     cells = make_cells(tmp_path, specs)
     few = replace(context().execution, max_trainers=1)
-    assert task.make_settings(cells[0].spec, few, torch.device("cpu")).max_trainers == 1
+    stages = task.make_stages(cells[0].spec)
+    settings = task.make_settings(cells[0].spec, stages, few, torch.device("cpu"))
+    assert settings.max_trainers == 1
     task.run(cells, replace(context(), execution=few))
     one = [load_result(tmp_path / str(number) / "result.json") for number in range(2)]
     every = run_cells(tmp_path / "every", specs)
@@ -261,3 +265,36 @@ def test_models_at_a_time_change_no_result(cache: Path, tmp_path: Path) -> None:
         for model, other in zip(a.data["models"], b.data["models"], strict=True):
             for row, same in zip(model["history"], other["history"], strict=True):
                 assert row["batch_loss"] == pytest.approx(same["batch_loss"], rel=1e-5)
+
+
+def test_loaders_at_a_time_change_no_event(cache: Path) -> None:
+    source = load_result(cache / "result.json")
+    one, several = (task.load_events(source, Crew(size)) for size in (1, 3))
+    assert len(several) == len(EVENT)
+    for name in ("inputs", "label", "weight", "sample", "run", "lumi", "event"):
+        assert torch.equal(getattr(one, name), getattr(several, name))
+    assert task.read_checksums(source, Crew(3)) == task.read_checksums(source, Crew(1))
+
+
+def test_loaders_are_as_many_as_the_job_may_have(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def load(source: Result, crew: Crew) -> Events:
+        sizes.append(crew.size)
+        return load_events(source, crew)
+
+    monkeypatch.setattr(task, "load_events", load)
+    several = replace(context().execution, max_loaders=3)
+    task.run(make_cells(tmp_path, [raw_spec(cache)]), replace(context(), execution=several))
+    assert sizes == [3]
+
+
+def test_chunks_of_other_columns_are_refused(tmp_path: Path) -> None:
+    result = load_result(write_cache(tmp_path, ["ttbar", "signal", "multijet"]) / "result.json")
+    path = result.path("chunk-0001")
+    chunk = torch.load(path, weights_only=True)
+    torch.save(chunk | {"inputs": chunk["inputs"][:, :7].clone()}, path)
+    with pytest.raises(DataError, match=r"chunk-0001.pt: has other columns than .*chunk-0000"):
+        load_events(result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,7 @@ import cramjam
 import torch
 from torch import Tensor
 
+from ..crew import Crew
 from ..errors import DataError
 from ..nn.model import UNREADABLE
 from ..result import RESULT, Result
@@ -75,19 +77,45 @@ def chunk_name(index: int) -> str:
     return f"chunk-{index:04d}"
 
 
-def load_events(result: Result) -> Events:
-    """All chunks of a cache result, in order; raises :class:`DataError`."""
+def load_events(result: Result, crew: Crew | None = None) -> Events:
+    """All chunks of a cache result, in order; raises :class:`DataError`.
+
+    The workers of a crew read several of them at the same time.
+    """
     check_data(result, {"labels": [str], "samples": [str]})
     if not result.files:
         raise DataError(f"{result.folder / RESULT}: holds no cached events")
-    chunks = [_load_chunk(result.path(chunk_name(index))) for index in range(len(result.files))]
-    columns = {key: torch.cat([chunk[key] for chunk in chunks]) for key in (INPUTS, *COLUMN_TYPES)}
+    paths = [result.path(chunk_name(index)) for index in range(len(result.files))]
+    columns = _read_columns(paths, crew or Crew(1))
     events = Events(**columns, labels=result.data["labels"], samples=result.data["samples"])
     for name, words in (("label", events.labels), ("sample", events.samples)):
         index = columns[name]
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(words):
             raise DataError(f"{result.folder / RESULT}: a {name} is not one of its {len(words)}")
     return events
+
+
+def _read_columns(paths: list[Path], crew: Crew) -> dict[str, Tensor]:
+    """The columns of all chunks, one chunk after the other."""
+    chunks: list[dict[str, Tensor]] = []
+    crew.work(paths, _load_chunk, chunks.append)
+    for path, chunk in zip(paths, chunks, strict=True):
+        if chunk[INPUTS].shape[1] != chunks[0][INPUTS].shape[1]:
+            raise DataError(f"{path}: has other columns than {paths[0]}")
+    ends = list(accumulate((len(chunk[INPUTS]) for chunk in chunks), initial=0))
+    columns = {
+        name: torch.empty((ends[-1], *column.shape[1:]), dtype=column.dtype)
+        for name, column in chunks[0].items()
+        if name in (INPUTS, *COLUMN_TYPES)
+    }
+
+    def copy(index: int) -> None:
+        # Chunks are mapped into memory: they are read from the disk only here.
+        for name, column in columns.items():
+            column[ends[index] : ends[index + 1]] = chunks[index][name]
+
+    crew.work(range(len(chunks)), copy, lambda _: None)
+    return columns
 
 
 def write_chunk(path: Path, columns: Mapping[str, Tensor], compression: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..crew import Crew
 from ..data.cache import Events, load_events
 from ..errors import DataError, JobError, SpecError
 from ..events import EventWriter
@@ -86,9 +87,12 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     specs = [cast(TrainSpec, attempt.cell.spec) for attempt in attempts]
     classifier, reference = specs[0].classifier, specs[0].dataset
     check_rocs(classifier)
+    trainees = list_trainees(specs)
+    stages = make_stages(specs[0])
     sources = [attempt.read_result(reference.result, reference.hash) for attempt in attempts]
-    events = load_events(sources[0])
-    checksums = read_checksums(sources[0])
+    crew = Crew(context.execution.max_loaders)
+    events = load_events(sources[0], crew)
+    checksums = read_checksums(sources[0], crew)
     check_finite(events)
     cell_ids = [attempt.cell.id for attempt in attempts]
     data = make_data(events, classifier, device)
@@ -97,16 +101,20 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     unusual = [*changed, *(f"no event has the class {name}" for name in empty)]
     for cell_id, text in product(cell_ids, unusual):
         context.events.message(cell_id, text)
-    settings = make_settings(specs[0], context.execution, device)
+    settings = make_settings(specs[0], stages, context.execution, device)
     reporter = Reporter(context.events, cell_ids)
-    trainees = [
+    networks, trainings = train(data, events.event, trainees, settings, reporter.report())
+    for number, attempt in enumerate(attempts):
+        commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
+
+
+def list_trainees(specs: list[TrainSpec]) -> list[Trainee]:
+    """The models to train, cell by cell; raises SpecError."""
+    return [
         Trainee(number, spec.seed, spec.offset, fold, make_rule(spec))
         for number, spec in enumerate(specs)
         for fold in list_folds(spec)
     ]
-    networks, trainings = train(data, events.event, trainees, settings, reporter.report())
-    for number, attempt in enumerate(attempts):
-        commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
 
 
 def make_rule(spec: TrainSpec) -> FoldRule:
@@ -128,7 +136,9 @@ def list_folds(spec: TrainSpec) -> list[int]:
     return folds
 
 
-def make_settings(spec: TrainSpec, execution: Execution, device: torch.device) -> Settings:
+def make_settings(
+    spec: TrainSpec, stages: tuple[Schedule, ...], execution: Execution, device: torch.device
+) -> Settings:
     """The settings of a group, and how large a stack its models train as.
 
     A GPU takes all it has memory for. On a CPU a stack saves the overhead of small operations,
@@ -142,7 +152,7 @@ def make_settings(spec: TrainSpec, execution: Execution, device: torch.device) -
         stack_events = CPU_STACK_EVENTS
     return Settings(
         classifier=spec.classifier,
-        stages=make_stages(spec),
+        stages=stages,
         benchmark=spec.benchmark,
         batch_eval=execution.batch_eval,
         stack_events=stack_events,
@@ -185,13 +195,17 @@ def check_rocs(classifier: Classifier) -> None:
                 )
 
 
-def read_checksums(source: Result) -> dict[str, str]:
+def read_checksums(source: Result, crew: Crew) -> dict[str, str]:
     """The sha256 of each file of a result as it is now, by name."""
-    checksums = {}
-    for name in source.files:
-        with source.path(name).open("rb") as stream:
-            checksums[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return checksums
+    checksums: list[str] = []
+    crew.work([source.path(name) for name in source.files], read_checksum, checksums.append)
+    return dict(zip(source.files, checksums, strict=True))
+
+
+def read_checksum(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def changed_files(source: Result, checksums: dict[str, str]) -> list[str]:
