@@ -216,11 +216,17 @@ def test_what_compiling_finds_is_shown_at_its_option(capsys, words, message):
     assert message in task(capsys, *first, *words, code=1).err
 
 
-def test_the_printed_workflow_has_the_plan_of_the_task(capsys, place, monkeypatch):
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """What the runtime was started with, each time; it does nothing."""
+    calls = []
     monkeypatch.setattr(
-        "hcrc.compiler.commands.task.start_runtime", lambda *words: started.append(words) or 0
+        "hcrc.compiler.commands.task.start_runtime", lambda *words: calls.append(words) or 0
     )
+    return calls
+
+
+def test_the_printed_workflow_has_the_plan_of_the_task(capsys, place, started):
     words = ["cache", "--include", "d.yml", "--datasets", "Data", "{use: Signal, norm: null}"]
     words += ["--chunks", "3", "--output", "o", "--setting", "IO", "{output: base}"]
     task(capsys, *words, "-j", "2", "--force")
@@ -242,12 +248,85 @@ def test_places_inside_of_quoted_texts_are_those_of_the_word(capsys):
     assert "1 | a: {nothing}\n  |    ^^^^^^^^^\n" in err
 
 
-def test_a_bundle_of_a_task_can_be_traced(capsys, monkeypatch):
-    monkeypatch.setattr("hcrc.compiler.commands.task.start_runtime", lambda *_: 0)
+def test_a_bundle_of_a_task_can_be_traced(capsys, started):
     task(capsys, "cache", "--include", "d.yml", "--datasets", "Data", "--chunks", "3")
-    (bundle,) = Path("hcrc-out/cache").iterdir()
+    (((bundle,), _, _),) = started
     assert main(["trace", str(bundle), "cache", "chunks"]) == 0
     assert "hcrc task cache:" in capsys.readouterr().out
+
+
+@pytest.fixture
+def results(place, capsys):
+    """A folder of results, as an earlier run of whole chains would have left them."""
+    assert main(["compile", "demo", "-o", "b", "--param", "offset=0-1", "--param", "store=r"]) == 0
+    bundle = Path(capsys.readouterr().out.strip())
+    for line in (bundle / "jobs.jsonl").read_text().splitlines():
+        job = json.loads(line)
+        for cell in job["cells"]:
+            kept = {key: cell[key] for key in ("axes", "hash", "spec")}
+            value = {"hcrc": 1, "cell": cell["id"], "task": job["task"], **kept}
+            Path(cell["output"]).mkdir(parents=True)
+            (Path(cell["output"]) / "result.json").write_text(json.dumps(value))
+    return place / "r"
+
+
+DEFINED = ("--include", "demo/definitions.yml")
+SIGNAL = ("--datasets", "SvB.Signal")
+
+
+@pytest.mark.parametrize(
+    ("words", "cells", "read"),
+    [
+        (["train", "--dataset", "r/dataset/result.json", "--classifier", "SvB", *DEFINED],
+         ["train"], 1),
+        (["train", "--dataset", "r/dataset", "--classifier", "SvB", *DEFINED,
+          "--for", "{offset: 0-2}"],
+         ["train[offset=0]", "train[offset=1]", "train[offset=2]"], 1),
+        (["evaluate", "--models", "r/train/", *SIGNAL, *DEFINED],
+         ["evaluate[offset=0]", "evaluate[offset=1]"], 1),
+        (["plot", "--models", "r/train/offset=0", "r/train/offset=1/result.json"], ["plot"], 2),
+        (["merge", "--predictions", "r/evaluate/offset=0/result.json",
+          "r/evaluate/offset=1/result.json", "--name", "FvT", "--workers", "8"], ["merge"], 2),
+    ],
+)  # fmt: skip
+def test_a_task_reads_results_made_earlier(capsys, place, started, results, words, cells, read):
+    task(capsys, *words, "--output", "o")
+    (((bundle,), _, _),) = started
+    jobs = [json.loads(line) for line in (bundle / "jobs.jsonl").read_text().splitlines()]
+    assert [cell["id"] for job in jobs for cell in job["cells"]] == cells
+    key = next(key for key in ("dataset", "models", "predictions") if f"--{key}" in words)
+    for job in jobs:
+        value = job["cells"][0]["spec"][key]
+        references = value if isinstance(value, list) else [value]
+        assert len(references) == read
+        for reference in references:
+            assert Path(reference["result"]).is_relative_to(results)
+            assert Path(reference["result"]).is_file()
+    (place / f"hcrc task {words[0]}").write_text(as_workflow(capsys, *words, "--output", "o"))
+    assert main(["compile", f"hcrc task {words[0]}"]) == 0
+    assert capsys.readouterr().out == f"{bundle}\n"
+
+
+def test_a_bare_folder_of_a_result(capsys, monkeypatch, started, results):
+    monkeypatch.chdir(results)
+    task(capsys, "plot", "--models", "train")
+    (((bundle,), _, _),) = started
+    assert "train/offset=1/result.json" in (bundle / "jobs.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "place_of", "message"),
+    [
+        (["r/evaluate", "r/nothing/result.json"], "--predictions:1:1", "there is no"),
+        (["r/train"], "--predictions:1:1", "takes an evaluate task"),
+        (["nothing"], "--predictions:1:1", "there is no result.json"),
+    ],
+)
+def test_a_result_that_is_not_there_is_shown_at_its_word(capsys, results, words, place_of, message):
+    err = task(capsys, "merge", "--predictions", *words, code=1).err
+    assert place_of in err
+    assert message in err
+    assert f"1 | {words[-1]}\n" in err
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
