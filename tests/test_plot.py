@@ -80,6 +80,24 @@ def test_mean_and_spread_are_over_folds_and_seeds(tmp_path: Path) -> None:
         assert result.path(name).read_bytes().startswith(PNG)
 
 
+def test_epochs_of_a_fine_tuning_follow_those_of_the_training(tmp_path: Path) -> None:
+    models = [make_model(fold, 0.7) for fold in range(2)]
+    for model in models:
+        for row in model["history"]:
+            row["stage"] = "training" if row["epoch"] < 3 else "finetuning"
+    write_trained(tmp_path / "train", [0.7, 0.8], models=models)
+    write_trained(tmp_path / "plain", [0.7, 0.8])
+    drawn = []
+    for name in ("train", "plain"):
+        loaded = plot.load_models([load_result(tmp_path / name / "result.json")])
+        assert plot.collect(loaded, "validation", None).epochs.tolist() == [1, 2, 3, 4]
+        (axes,) = plot.draw_loss(loaded).axes
+        legend = [text.get_text() for text in axes.get_legend().get_texts()]
+        drawn.append([line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"])
+        assert ("fine-tuning" in legend) is (name == "train")
+    assert drawn == [[[3.5, 3.5]], []]
+
+
 def test_lines_by_epoch_hold_what_was_measured() -> None:
     rows = [make_model(0, 0.5), make_model(1, 0.7, measured=False)]
     rows[0]["history"][1]["validation"] = None

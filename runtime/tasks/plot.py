@@ -31,6 +31,7 @@ Json: TypeAlias = Any
 Floats: TypeAlias = NDArray[np.float64]
 PARTS: Final = {"training": "#0072B2", "validation": "#D55E00"}
 GUIDE_COLOUR: Final = "#999999"
+TUNED: Final = "finetuning"
 FEW_MODELS: Final = 6
 COLUMNS: Final = 3
 GRID: Final = 501
@@ -39,11 +40,17 @@ LABEL_LETTERS: Final = 44
 DPI: Final = 150
 FIGURES: Final = Maybe({"loss": Maybe(float), "auc": Each(Maybe(float))})
 CURVE: Final = {"auc": Maybe(float), "false_positive": [float], "true_positive": [float]}
+HISTORY: Final = {
+    "stage": Maybe(str, needed=False),
+    "epoch": int,
+    "training": FIGURES,
+    "validation": FIGURES,
+}
 TRAINED: Final = {
     "classifier": CLASSIFIER,
     "models": [
         {
-            "history": [{"epoch": int, "training": FIGURES, "validation": FIGURES}],
+            "history": [HISTORY],
             "rocs": Each(CURVE),
         }
     ],
@@ -263,9 +270,19 @@ def draw_epochs(axes: Axes, models: Models, roc: str | None) -> None:
     axes.set_xlabel("finished epochs")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if drawn:
+        draw_fine_tuning(axes, models)
         axes.legend()
     else:
         draw_nothing(axes, "not measured")
+
+
+def draw_fine_tuning(axes: Axes, models: Models) -> None:
+    """A line before the first epoch of each fine-tuning, which goes on counting the epochs."""
+    tuned = [[r["epoch"] for r in row["history"] if r.get("stage") == TUNED] for row in models.rows]
+    label = "fine-tuning"
+    for epoch in sorted({min(epochs) for epochs in tuned if epochs}):
+        axes.axvline(epoch + 0.5, color=GUIDE_COLOUR, linestyle=":", linewidth=1, label=label)
+        label = "_"
 
 
 def draw_roc(axes: Axes, models: Models, roc: Json) -> None:
