@@ -34,7 +34,7 @@ class Given(NamedTuple):
 class Piece(NamedTuple):
     """A stretch of a line of the text, from column ``start`` to before ``end``, and its word.
 
-    ``exact`` says that the word stands there as it is typed.
+    ``exact`` says that the word stands there as it is typed, after ``shift`` other characters.
     """
 
     line: int
@@ -42,6 +42,7 @@ class Piece(NamedTuple):
     end: int
     source: Source
     exact: bool
+    shift: int
 
 
 class TypedTask(NamedTuple):
@@ -76,9 +77,10 @@ class TypedTask(NamedTuple):
         piece = (at or near)[0]
         if not at or not piece.exact:
             return whole(piece.source)
-        end = min(span.end_column, piece.end) if span.end_line == span.line else piece.end
-        first = span.column - piece.start + 1
-        return Span(piece.source, 1, first, 1, max(end - piece.start, first) + 1)
+        end = span.end_column if span.end_line == span.line else piece.end
+        start, length = piece.start + piece.shift, len(piece.source.text)
+        first = max(span.column - start, 0) + 1
+        return Span(piece.source, 1, first, 1, max(min(end - start, length), first) + 1)
 
 
 def type_task(
@@ -185,10 +187,10 @@ class Writer:
         line = f"{indent}{write_flow(key)}: {'[' * (several or single)}"
         for number, value in enumerate(values):
             line += ", " * bool(number)
-            start = len(line) + value.shift + 1
+            start = len(line) + 1
             line += value.text
-            end = len(line) - (value.shift > 0 and value.text.endswith('"')) + 1
-            self.pieces.append(Piece(len(self.lines) + 1, start, end, value.source, value.exact))
+            place = (len(self.lines) + 1, start, len(line) + 1)
+            self.pieces.append(Piece(*place, value.source, value.exact, value.shift))
         self.lines.append(line + "]" * (several or single))
 
     def _read(self, option: str, word: str, form: Form) -> Value:

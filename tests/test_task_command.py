@@ -320,13 +320,16 @@ def test_a_bare_folder_of_a_result(capsys, monkeypatch, started, results):
         (["r/evaluate", "r/nothing/result.json"], "--predictions:1:1", "there is no"),
         (["r/train"], "--predictions:1:1", "takes an evaluate task"),
         (["nothing"], "--predictions:1:1", "there is no result.json"),
+        (["r/evaluate", "nothing"], "--predictions:1:1", "there is no result.json"),
+        (["r/evaluate", "no thing", "r/evaluate"], "--predictions:1:1", "there is no result.json"),
     ],
 )
 def test_a_result_that_is_not_there_is_shown_at_its_word(capsys, results, words, place_of, message):
     err = task(capsys, "merge", "--predictions", *words, code=1).err
     assert place_of in err
     assert message in err
-    assert f"1 | {words[-1]}\n" in err
+    wrong = next(word for word in words if word != "r/evaluate")
+    assert f"1 | {wrong}\n  | {'^' * len(wrong)}\n" in err
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
