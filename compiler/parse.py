@@ -68,6 +68,7 @@ _CONSTANTS: Final = MappingProxyType(
         **{"-" + word: -math.inf for word in (".inf", ".Inf", ".INF")},
     }
 )
+_NUMERIC: Final = "+-.0123456789"
 _NUMBERS: Final[tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...]] = (
     (re.compile(r"[-+]?[0-9]+"), int),
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
@@ -124,6 +125,8 @@ def resolve(text: str) -> Value:
     """
     if text in _CONSTANTS:
         return _CONSTANTS[text]
+    if text[0] not in _NUMERIC:
+        return text
     for pattern, convert in _NUMBERS:
         if pattern.fullmatch(text):
             if len(text) > _MAX_DIGITS:
@@ -134,7 +137,10 @@ def resolve(text: str) -> Value:
 
 def _search(pattern: str, text: str) -> re.Match[str] | None:
     """Return the first character of a set of those that cannot be printed."""
-    if text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
+    if (
+        text.isprintable()
+        or text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable()
+    ):
         return None
     return re.search(pattern, text)
 

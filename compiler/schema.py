@@ -10,7 +10,7 @@ from collections import abc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from .conform import Check, compile_check, missing_keys, out_of_order
+from .conform import Check, Checks, missing_keys, out_of_order
 from .diagnostics import Diagnostic
 from .nodes import Entry, Mapping, Node, Scalar, to_plain
 from .shipped import read_schema, schema_names
@@ -18,6 +18,7 @@ from .violation import (
     ALTERNATIVE,
     PLACEHOLDER,
     explain,
+    is_finite,
     is_placeholder,
     not_finite,
     without_followups,
@@ -43,20 +44,24 @@ def validate(
     `key` is what messages call the node, where it stands at a key. `schemas` are by file name;
     without them they are those of the package.
     """
-    if schemas is not None or not shipped_check(schema, bound)(to_plain(node)):
-        found = _violations(node, schema, bound, key, schemas)
-    else:
-        found = []
-    found += not_finite(node, (key,) if key else ())
-    if not found:
+    plain = to_plain(node)
+    fits = schemas is None and shipped_check(schema, bound)(plain)
+    if fits and is_finite(plain):
         return []
+    found = [] if fits else _violations(node, schema, bound, key, schemas)
+    found += not_finite(node, (key,) if key else ())
     return list(dict.fromkeys(without_followups(found)))
 
 
 @functools.cache
 def shipped_check(schema: str, bound: bool) -> Check:
     """Return a fast test of plain values: what passes it breaks nothing in the package's schema."""
-    return compile_check(schema, load_schemas(bound))
+    return _shipped_checks(bound).reference(schema, "")
+
+
+@functools.cache
+def _shipped_checks(bound: bool) -> Checks:
+    return Checks(load_schemas(bound))
 
 
 class Schemas(abc.Mapping[str, Json]):

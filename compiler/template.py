@@ -355,6 +355,8 @@ def _brief(binding: Binding) -> str:
 
 
 def _names_in_text(text: str) -> set[str]:
+    if "{" not in text:
+        return set()
     try:
         return {placeholder.name for placeholder in placeholders(text)}
     except TemplateError:

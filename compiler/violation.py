@@ -17,6 +17,7 @@ from .template import unquoted_placeholder
 
 PLACEHOLDER: Final = r"^\{[A-Za-z_]\w*\}$"
 ALTERNATIVE: Final = r"|.*\{[A-Za-z_].*\}.*"
+_FINITE: Final = json.JSONEncoder(allow_nan=False, check_circular=False)
 _REFERENCE: Final = "#/$defs/placeholder"
 _NOUNS: Final = (
     ("null", "null"),
@@ -246,6 +247,15 @@ def without_followups(found: list[Diagnostic]) -> Iterator[Diagnostic]:
     for each in found:
         if each.code in NOT_FOLLOWING or mistyped.get(each.span, each) is each:
             yield each
+
+
+def is_finite(value: Json) -> bool:
+    """Tell whether JSON can hold all numbers of a plain value."""
+    try:
+        _FINITE.encode(value)
+    except ValueError:
+        return False
+    return True
 
 
 def not_finite(node: Node, path: tuple[str | int, ...]) -> Iterator[Diagnostic]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hcrc.compiler.codes import CODES
 from hcrc.compiler.compile import Request, compile_workflow
-from hcrc.compiler.conform import compile_check
+from hcrc.compiler.conform import Checks
 from hcrc.compiler.diagnostics import errors_of, render_github, render_json, render_text
 from hcrc.compiler.lines import write_jobs
 from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
@@ -166,7 +166,7 @@ def test_what_the_fast_check_lets_pass_is_valid(place, value, bound):
 
 def test_an_unknown_keyword_is_no_check():
     with pytest.raises(ValueError, match="no test for the keyword contains"):
-        compile_check("a", {"a": {"contains": {}}})
+        Checks({"a": {"contains": {}}}).reference("a", "")
 
 
 AXES = {

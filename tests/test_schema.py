@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hcrc.compiler.codes import CODES
+from hcrc.compiler.conform import Checks
 from hcrc.compiler.diagnostics import render_text, sort_diagnostics
 from hcrc.compiler.parse import Node, parse
 from hcrc.compiler.schema import load_schemas, validate, without_placeholders
@@ -342,6 +343,14 @@ def is_closed(schema: dict[str, Any]) -> bool:
     """Tell whether a schema of an object says what keys are allowed, itself or by its kind."""
     chosen = bool(schema.get("allOf")) and all("then" in part for part in schema["allOf"])
     return chosen or "additionalProperties" in schema
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_the_fast_check_knows_every_keyword(name: str) -> None:
+    """Checks are made when a value needs them; that is too late to find that one is missing."""
+    checks = Checks(load_schemas())
+    for place, schema in subschemas(load_schemas()[name], name):
+        assert callable(checks.schema(schema, name)), place
 
 
 @pytest.mark.parametrize("name", LANGUAGE)
