@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -59,6 +59,7 @@ class JobHead:
     cells: tuple[CellHead, ...]
     request: Request
     device: str
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,25 @@ def _read_head(line: bytes, number: int, path: Path) -> JobHead:
         request = Request(*(_typed(int, run[key]) for key in ("cpus", "memory_mb", "gpus")))
         cells = tuple(_read_cell(cell) for cell in value["cells"])
         return JobHead(
-            _typed(str, value["id"]), number, needs, cells, request, _typed(str, run["device"])
+            _typed(str, value["id"]),
+            number,
+            needs,
+            cells,
+            request,
+            _typed(str, run["device"]),
+            _read_environment(run.get("environment", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SpecError(f"{path}: job {number} is not a job of hcrc 1: {error}") from error
+
+
+def _read_environment(value: Any) -> dict[str, str]:
+    """Variables that a process can be given."""
+    found = {_typed(str, name): _typed(str, text) for name, text in value.items()}
+    for name, text in found.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise ValueError(f"{name!r} cannot be an environment variable")
+    return found
 
 
 def _read_cell(cell: Any) -> CellHead:
@@ -170,9 +186,16 @@ def _read_cell(cell: Any) -> CellHead:
 def _references(spec: dict[str, Any]) -> Iterator[str]:
     """The result files that a spec refers to, as :meth:`.spec.Cell.references` does."""
     for value in spec.values():
-        for item in value if type(value) is list else (value,):
-            if type(item) is dict and item.keys() == REFERENCE_KEYS:
-                yield _typed(str, item["result"])
+        values = value.values() if _is_named(value) else (value,)
+        for each in values:
+            for item in each if type(each) is list else (each,):
+                if type(item) is dict and item.keys() == REFERENCE_KEYS:
+                    yield _typed(str, item["result"])
+
+
+def _is_named(value: Any) -> bool:
+    """Whether a value holds others by name, and is no reference itself."""
+    return type(value) is dict and value.keys() != REFERENCE_KEYS
 
 
 def _typed(kind: type[T], value: Any) -> T:

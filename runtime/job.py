@@ -23,7 +23,7 @@ from .result import KnownResults, stale_reason
 from .spec import Execution, Job, read_job
 
 TASK_MODULES: Final = {
-    task: f".tasks.{task}" for task in ("cache", "train", "evaluate", "merge", "plot")
+    task: f".tasks.{task}" for task in ("cache", "train", "evaluate", "merge", "plot", "command")
 }
 
 
@@ -96,6 +96,7 @@ def main(path: Path, number: int, options: JobOptions) -> int:
         job = select_cells(load_job(path, number), options)
         if options.device is not None:
             job = with_device(job, options.device)
+        set_environment(job.execution)
         if job.cells:
             with EventWriter(options.events) as events:
                 run_job(job, events)
@@ -137,6 +138,17 @@ def select_cells(job: Job, options: JobOptions) -> Job:
 def with_device(job: Job, device: str) -> Job:
     """The same job on another device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
     return replace(job, execution=replace(job.execution, device=device))
+
+
+def set_environment(execution: Execution) -> None:
+    """Set the job's variables, before libraries that read them are imported.
+
+    Raises :class:`SpecError` for what cannot be one.
+    """
+    try:
+        os.environ.update(execution.environment)
+    except ValueError as error:
+        raise SpecError(f"execution.environment: {error}") from error
 
 
 def stop_on_signals() -> None:

@@ -86,12 +86,17 @@ def start_job(
             stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **share.environment(), "PYTHONUNBUFFERED": "1"},
+            env=_environment(head, share),
             start_new_session=True,
         )
     return RunningJob(
         head, task, tuple(cells), attempt, share, log, reader, process, time.monotonic()
     )
+
+
+def _environment(head: JobHead, share: Share) -> dict[str, str]:
+    """This process's variables, those that keep the job to its share, and the job's own."""
+    return {**os.environ, **share.environment(), "PYTHONUNBUFFERED": "1", **head.environment}
 
 
 def _new_log(folder: Path, number: int) -> Path:

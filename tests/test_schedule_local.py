@@ -194,6 +194,7 @@ def test_a_job_that_can_never_run_is_refused(place: Workplace) -> None:
 
 def test_each_job_gets_its_own_gpu(place: Workplace) -> None:
     place.execution = {name: {"gpus": 1, "cpus": 2} for name in ("a[0]", "a[1]", "m")}
+    place.execution["b"] = {"environment": {"OMP_NUM_THREADS": "9"}}
     place.write()
     for cell in ("a[0]", "a[1]"):
         place.order(cell, sleep=[1.0])
@@ -202,7 +203,7 @@ def test_each_job_gets_its_own_gpu(place: Workplace) -> None:
     assert {env["CUDA_VISIBLE_DEVICES"] for env in seen} == {"GPU-x", "3"}
     assert {env["OMP_NUM_THREADS"] for env in seen} == {"2"}
     hidden = load_result(place.output("b[0]") / "result.json").data["env"]
-    assert hidden["CUDA_VISIBLE_DEVICES"] == ""
+    assert hidden == {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "9"}
 
 
 def test_without_gpu_the_network_runs_on_the_cpu(place: Workplace) -> None:
