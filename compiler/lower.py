@@ -26,7 +26,7 @@ from .values import AxisValue
 from .workflow import Axis, Task, TaskReference
 
 MAX_CELLS: Final = 1_000_000
-MAX_TEXT: Final = 200
+MAX_TEXT: Final = 190
 
 
 class Draft(NamedTuple):

@@ -195,7 +195,8 @@ def _missing_keys(at: Mapping, schema: Json, keyword: str) -> list[Diagnostic]:
 def _bad_name(at: Node, error: Any) -> Diagnostic:
     key = locate_key(at, [error.instance])
     message = f"{show(error.instance)} cannot be a name here"
-    help = _pattern_help(error.schema) if error.validator == "pattern" else None
+    help = f"a name has at most {error.validator_value} characters"
+    help = _pattern_help(error.schema) if error.validator == "pattern" else help
     return Diagnostic("bad-name", message, key.span if key else at.span, help, at.notes)
 
 
