@@ -29,6 +29,7 @@ if TYPE_CHECKING:
             """Do what the options say; returns the exit code."""
 
 
+COLUMNS: Final = 80
 SIGINT: Final = 2
 SIGPIPE: Final = 13
 OVERVIEW: Final = """\
@@ -81,17 +82,29 @@ def load_command(name: str) -> CommandModule:
 
 def build_parser(name: str) -> argparse.ArgumentParser:
     """The parser of a command's own options."""
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, HelpFormatter
 
     module, help = load_command(name), COMMANDS[name].help
     parser = ArgumentParser(
         prog=f"hcrc {name}",
         description=f"{help[0].upper()}{help[1:]}.",
         epilog=f"example: {module.EXAMPLE}",
+        formatter_class=lambda prog: HelpFormatter(prog, width=_columns() - 2),
         allow_abbrev=False,
     )
     module.add_arguments(parser)
     return parser
+
+
+def _columns() -> int:
+    """The columns of the terminal; argparse would import shutil and lzma to ask for them."""
+    text = os.environ.get("COLUMNS", "")
+    if text.isdecimal() and int(text):
+        return int(text)
+    try:
+        return os.get_terminal_size(1).columns or COLUMNS
+    except OSError:
+        return COLUMNS
 
 
 def _run(words: list[str]) -> int:

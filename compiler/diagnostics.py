@@ -6,7 +6,6 @@ Phases return lists of Diagnostic; `sort_diagnostics` brings them into file orde
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -264,6 +263,10 @@ def _cell(character: str) -> tuple[str, int]:
         return _TAB, len(_TAB)
     if not character.isprintable() and re.match(_INVISIBLE, character):
         return "\N{REPLACEMENT CHARACTER}", 1
+    if character.isascii():
+        return character, 1
+    import unicodedata
+
     if unicodedata.category(character) in ("Mn", "Me"):
         return character, 0
     return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1

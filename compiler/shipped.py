@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
 def read_schema(name: str) -> bytes:
     """The text of a file of ``schemas/``; raises FileNotFoundError."""
-    import pkgutil
-
-    data = pkgutil.get_data("hcrc.schemas", name)
-    if data is None:
-        raise FileNotFoundError(name)
+    path = f"{package_folder('hcrc.schemas')}/{name}"
+    data: bytes = sys.modules["hcrc.schemas"].__loader__.get_data(path)  # type: ignore[union-attr]
     return data
 
 
