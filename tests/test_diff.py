@@ -68,8 +68,29 @@ def test_a_new_version_of_a_task_is_told(place, capsys):
     (changed / "jobs.jsonl").write_text(text.replace(cell["hash"], "0" * 32))
     assert compile_main(["diff", str(old), str(changed)]) == 3
     out = capsys.readouterr().out
-    assert "what a cache task does, or which cells it reads, changed" in out
+    assert "what a cache task does changed" in out
     assert "cache runs again; train: 3 cells run again" in out
+
+
+def test_a_command_follows_its_inputs_and_a_result_by_path_is_told(place, capsys):
+    text = (place / "workflow.yml").read_text()
+    text += "  say: {task: command, command: [echo, '{m}'], inputs: {m: train}, outputs: {o: o}}\n"
+    (place / "workflow.yml").write_text(text)
+    old = compile_with(["workflow.yml"], capsys)
+    assert compile_main(["diff", str(old), "workflow.yml", "--param", "epochs=2"]) == 3
+    out = capsys.readouterr().out
+    say = out[out.index("\nsay: ") : out.index("\nsummary")]
+    assert say.split("\n")[1] == "say: 3 cells run again"
+    assert say.endswith("after what it reads of train")
+    make_results(compile_with(["workflow.yml"], capsys))
+    plot = "  plot: {task: plot, models: compared/train, output: p}\n"
+    (place / "plot.yml").write_text(f"hcrc: 1\nname: plot\ntasks:\n{plot}")
+    old = compile_with(["plot.yml"], capsys)
+    make_results(compile_with(["workflow.yml", "--param", "epochs=2"], capsys))
+    assert compile_main(["diff", str(old), "plot.yml"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    result = f"{place}/compared/train/offset=0/result.json"
+    assert lines[2] == f"    train[offset=0] is another result: {result}"
 
 
 def test_a_broken_bundle_is_one_line(place, capsys):

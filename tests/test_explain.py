@@ -101,6 +101,25 @@ def test_every_leaf_of_every_job_has_an_origin(traced, capsys):
             assert all(item["place"] or item["words"] for item in found["values"])
 
 
+COMPILED = sorted((CASES.parent / "compile").iterdir())
+
+
+@pytest.mark.parametrize("folder", COMPILED, ids=lambda folder: folder.name)
+def test_every_job_of_every_compiled_case_can_be_traced(folder, enter, capsys):
+    enter(folder)
+    arguments = folder / "arguments.txt"
+    words = arguments.read_text().splitlines() if arguments.exists() else []
+    code, out, err = call(["compile", "workflow.yml", "-o", "bundles", *words], capsys)
+    assert code == 0, err
+    bundle = Path(out.strip())
+    for number in range(json.loads((bundle / "plan.json").read_text())["jobs"]):
+        code, out, err = call(["trace", str(bundle), str(number), "--format", "json"], capsys)
+        assert (code, err) == (0, "")
+        for item in (item for cell in json.loads(out) for item in cell["values"]):
+            assert item["place"] or item["words"], item
+            assert not any("this hcrc reads" in step["text"] for step in item["steps"]), item
+
+
 def leaves(value, path=""):
     """The values that a trace tells apart: lists of scalars are one, but for those of files."""
     for key, item in value.items():

@@ -21,6 +21,11 @@ EXAMPLE: Final = "hcrc trace hcrc-out/demo/HASH train training.epochs"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.description = (
+        "Say where the values of a job come from: the place where each is written, the parameters,"
+        " axes, uses and settings that it came through, or the schema's default. Only the bundle is"
+        " read. Exit code 1 if there is no such bundle, job or key."
+    )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder of a bundle")
     parser.add_argument("job", metavar="JOB", help="a job: its number or id; or the id of a cell")
     parser.add_argument(

@@ -108,6 +108,7 @@ class CompiledPlan:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._columns = {task.name: _columns(task.table) for task in plan.tasks}
+        self._slots = {task.name: task.table.slots for task in plan.tasks}
 
     def tasks(self) -> list[str]:
         """The names of its tasks, in order."""
@@ -130,15 +131,14 @@ class CompiledPlan:
         yield cell
 
     def _read(self, job: JobSpec, cell: Cell, place: Place) -> PlannedCell:
-        columns = self._columns[job.name]
+        columns, slots = self._columns[job.name], self._slots[job.name]
 
         def spec() -> Json:
             return {key: values[places[cell.number]] for key, values, places in columns}
 
         def refer() -> Iterator[Json]:
-            for reading in cell.table.readings:
-                for number in reading.numbers(cell.number):
-                    yield Cell(reading.table, number).reference()
+            for slot in slots:
+                yield from references({slot.key: slot.references(cell.number)})
 
         return PlannedCell(job.name, job.task, cell.id, cell.output, cell.hash, place, spec, refer)
 
@@ -223,11 +223,23 @@ class Differ:
             return
         fields = compare_specs(cell.task, before.spec(), cell.spec())
         yield from (_alike(str(field)) for field in fields)
-        old, new = (sum(1 for _ in each.references()) for each in (before, cell))
-        if old != new:
-            yield _alike(f"reads {old} → {new} cells")
-        elif not fields and not any(self._is_moving(each) for each in cell.references()):
-            yield _alike(f"what a {cell.task} task does, or which cells it reads, changed")
+        old, new = (list(each.references()) for each in (before, cell))
+        read = list(self._reads(old, new))
+        yield from read
+        if not fields and not read and not any(map(self._is_moving, new)):
+            yield _alike(f"what a {cell.task} task does changed")
+
+    def _reads(self, old: list[Json], new: list[Json]) -> Iterator[Reason]:
+        """What else a cell reads: other cells, or the same results, made anew."""
+        before = {each["result"]: each["hash"] for each in old}
+        if len(old) != len(new):
+            yield _alike(f"reads {len(old)} → {len(new)} cells")
+        elif any(each["result"] not in before for each in new):
+            yield _alike("reads other cells")
+        for each in new:
+            known = before.get(each["result"], each["hash"])
+            if known != each["hash"] and not self._is_moving(each):
+                yield _alike(f"{each['cell']} is another result: {each['result']}")
 
     def _follows(self, cell: PlannedCell) -> tuple[Reason, ...]:
         """The cells that run before it; of many, the first and how many there are."""

@@ -12,6 +12,7 @@ from ..values import Json
 
 ABSENT: Final = "nothing"
 NAMES: Final = (("name",), ("sample", "year"))
+INPUTS: Final = "inputs"
 REFERENCE: Final = frozenset({"cell", "result", "hash"})
 
 
@@ -29,10 +30,12 @@ class FieldChange(NamedTuple):
 
 def references(spec: Mapping[str, Json]) -> Iterator[Json]:
     """The references to other cells in a spec."""
-    for value in spec.values():
-        for item in value if isinstance(value, list) else (value,):
-            if isinstance(item, dict) and item.keys() == REFERENCE:
-                yield item
+    for key, value in spec.items():
+        groups = value.values() if key == INPUTS and isinstance(value, dict) else (value,)
+        for group in groups:
+            for item in group if isinstance(group, list) else (group,):
+                if isinstance(item, dict) and item.keys() == REFERENCE:
+                    yield item
 
 
 def compare_specs(
@@ -47,7 +50,8 @@ def compare_specs(
         old, new = before.get(key, default), after.get(key, default)
         if old == new and type(old) is type(new):
             continue
-        if schema and not [*references({"": old, " ": new})]:
+        refers = any(True for value in (old, new) for _ in references({key: value}))
+        if schema and not refers:
             parts = result_part(old, schema), result_part(new, schema)
             found += _compare(key, *parts)
     return found

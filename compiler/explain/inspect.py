@@ -18,6 +18,7 @@ from ..nodes import Mapping as MappingNode
 from ..nodes import Scalar
 from ..parameters import Binding
 from ..phases import DEFINITIONS, Phases, Request, check_encoding
+from ..rebinding import reach, rebind
 from ..shipped import read_schema
 from ..uses import Use
 from ..values import Json
@@ -79,7 +80,7 @@ def _inspect(name: str, definer: Definer, workflow: Workflow) -> Inspected | Non
     if use is None:
         return None
     axes = {axis.name: axis for task in workflow.tasks for axis in task.axes.values()}
-    names = use.names() - {YEAR}
+    names = reach(workflow.bindings, use.names() - {YEAR})
     unknown = tuple(sorted(names - axes.keys() - workflow.bindings.keys()))
     if unknown:
         return Inspected(name, definition.span, None, unknown)
@@ -87,7 +88,7 @@ def _inspect(name: str, definer: Definer, workflow: Workflow) -> Inspected | Non
         each: axes[each].values[0] for each in sorted(names & axes.keys()) if axes[each].values
     }
     bound = {each: axes[each].bind(value) for each, value in point.items()}
-    spec = _make(use, definer, {**workflow.bindings, **bound})
+    spec = _make(use, definer, rebind(workflow.bindings, bound))
     shown = ", ".join(f"{each} = {value}" for each, value in point.items())
     return None if spec is None else Inspected(name, definition.span, spec, (), shown)
 

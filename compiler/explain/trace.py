@@ -11,6 +11,7 @@ from ..keys import DEFINED, Keys
 from ..nodes import Mapping as MappingNode
 from ..nodes import Node, Scalar, Sequence
 from ..parameters import Binding
+from ..rebinding import rebind
 from ..scope import Given, Scope
 from ..settings import effective_settings, merge_settings
 from ..template import substitute
@@ -60,7 +61,7 @@ class _Trace:
             for name, axis in task.axes.items()
             if name in cell["axes"]
         }
-        self.bindings: dict[str, Binding] = {**workflow.bindings, **axes}
+        self.bindings = rebind(workflow.bindings, axes)
         self.known = self._known()
         self.walk = Walk(Expansions(self.known))
         layers = [recompiled.root.get("settings"), task.node.get("settings"), *recompiled.given]
@@ -83,7 +84,11 @@ class _Trace:
     def _known(self) -> Known:
         """Where the workflow's parameters and the axes got their values."""
         workflow = self.recompiled.workflow
-        known = known_parameters(workflow.bindings, self.recompiled.root.get("parameters"), "")
+        parameters = {
+            name: binding if name in self.task.axes else self.bindings[name]
+            for name, binding in workflow.bindings.items()
+        }
+        known = known_parameters(parameters, self.recompiled.root.get("parameters"), "")
         for axis in self.task.axes.values():
             filled = substitute(axis.node, workflow.bindings).node
             known[axis.node.span] = f"the axis {axis.name}", notes_of(filled)
@@ -181,7 +186,7 @@ class _Trace:
 
     def _walk(self, use: Use, definitions: Mapping[str, Definition]) -> Walk:
         """A walk that knows the parameters of a definition, and what it extends."""
-        definition: Definition | None = definitions[use.name]
+        definition = definitions.get(use.name)  # none, where it is written in place
         known: Known = {}
         steps: list[Step] = []
         while definition is not None and len(steps) <= len(definitions):
