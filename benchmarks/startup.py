@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import site
 import statistics
 import subprocess
@@ -32,6 +33,7 @@ LINES = {
     "completion: a parameter": "hcrc check demo --param k",
     "completion: a setting": 'hcrc check demo --setting torch.DataLoader "{',
 }
+LEFT_OUT = (".*", "build", "*.egg-info", "tests", "hcrc-out", "results", "shared", "__pycache__")
 WORKFLOWS = ("demo", "svb", "fvt")
 
 
@@ -77,7 +79,9 @@ def install(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     target = sysconfig.get_path("purelib", "venv", {"base": str(venv), "platbase": str(venv)})
     command = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python", "install"]
-    subprocess.run([*command, "--quiet", "--no-deps", ROOT], check=True)
+    # A copy, since a build leaves its scratch behind, which a later build would ship.
+    source = shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    subprocess.run([*command, "--quiet", "--no-deps", source], check=True)
     libraries = [path for path in site.getsitepackages() if Path(path).is_dir()]
     (Path(target) / "borrowed.pth").write_text("\n".join(libraries) + "\n", "utf-8")
     return venv / "bin" / "python"
