@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hcrc.runtime.data.friend import read_friend
+from hcrc.runtime.data.friend import parse_friend, read_friend
 from hcrc.runtime.data.ids import Ids, find_common, find_duplicate
 from hcrc.runtime.data.root import open_joined
 from hcrc.runtime.data.truth import load_truth, write_truth
-from hcrc.runtime.errors import DataError, JobError
+from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.nn.roc import roc
 from hcrc.runtime.result import Result, load_result
 from hcrc.runtime.tasks import evaluate, merge
@@ -29,6 +29,7 @@ from .data_files import (
     leftovers,
     make_cell,
     make_context,
+    make_events,
     make_trained,
     mutate,
     read_tree,
@@ -36,6 +37,7 @@ from .data_files import (
     rewrite_root,
     small_dataset,
     write_json,
+    write_root,
 )
 
 OFFSETS = (0, 1)
@@ -61,11 +63,16 @@ def run_evaluate(folder: Path, offset: int, **changes: Any) -> None:
     evaluate.run([make_cell("evaluate", spec, folder / name, name)], make_context())
 
 
-def run_merge(folder: Path, offsets: tuple[int, ...] = OFFSETS, **changes: Any) -> Result:
+def run_merge(
+    folder: Path,
+    offsets: tuple[int, ...] = OFFSETS,
+    execution: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Result:
     names = [f"evaluate{offset}" for offset in offsets]
     spec = {"predictions": [reference(name, folder / name) for name in names]}
     spec |= {"name": "SvB", "naming": NAMING, "std": False} | changes
-    merge.run([make_cell("merge", spec, folder / "merge")], make_context())
+    merge.run([make_cell("merge", spec, folder / "merge")], make_context(**(execution or {})))
     return load_result(folder / "merge" / "result.json")
 
 
@@ -114,6 +121,58 @@ def test_an_output_is_the_mean_of_the_seeds_outputs(copy: Path) -> None:
     assert list(merged) == [*COLUMNS[:5], "ratio"]
     seeds = [seed_columns(copy, offset, 0)["ratio"] for offset in OFFSETS]
     np.testing.assert_array_equal(merged["ratio"], np.mean(seeds, axis=0).astype(np.float32))
+
+
+@pytest.mark.parametrize(("step", "ends"), [(15, [15, 30, 40]), (20, [20, 40]), (99, [40])])
+def test_files_of_a_step_make_up_the_same_friend_tree(
+    copy: Path, step: int, ends: list[int]
+) -> None:
+    whole = [read_tree(run_merge(copy).path(f"chunk-{index:04d}")) for index in (0, 1)]
+    result = run_merge(copy, step=step)
+    friend = result.data["friend"]
+    assert [row["stop"] for row in friend["data"][0][1]] == ends
+    assert len(result.files) == 2 * len(ends)
+    tree = parse_friend(friend, "")
+    for index, name in enumerate(("a.root", "b.root")):
+        with open_joined(copy / name, "Events", [tree], COLUMNS, lambda p, u: None) as joined:
+            for column in COLUMNS:
+                np.testing.assert_array_equal(joined.read_flat(column, 0, 40), whole[index][column])
+
+
+def test_files_of_a_step_need_names_of_their_own(copy: Path) -> None:
+    with pytest.raises(SpecError) as error:
+        run_merge(copy, step=30, naming="{path0}_{name}.root")
+    text = f"entries 30 to 40 of {copy}/a.root and those before them would both be a_SvB.root"
+    assert str(error.value).endswith(text)
+
+
+def test_files_that_are_merged_together_give_the_same(copy: Path) -> None:
+    alone = run_merge(copy, std=True)
+    columns = [read_tree(alone.path(f"chunk-{index:04d}")) for index in (0, 1)]
+    both = run_merge(copy, std=True, execution={"workers": 3, "batch_skim": 7})
+    assert [row.path for row in both.inputs] == [f"{copy}/a.root", f"{copy}/b.root"]
+    assert both.inputs == alone.inputs
+    assert both.data["auc"] == alone.data["auc"]
+    for index in (0, 1):
+        for name, values in read_tree(both.path(f"chunk-{index:04d}")).items():
+            np.testing.assert_array_equal(values, columns[index][name])
+
+
+def test_scores_of_another_stage_are_refused(copy: Path) -> None:
+    with pytest.raises(DataError) as error:
+        run_merge(copy, stage="training")
+    assert str(error.value) == (
+        f"{copy}/evaluate0/result.json: has the scores of stage 'final', and those of stage "
+        '"training" are merged'
+    )
+
+
+def test_a_base_file_that_has_changed_is_refused(copy: Path) -> None:
+    write_root(copy / "b.root", make_events(40, 2))
+    text = refusal(copy)
+    assert text.startswith("DIR/b.root:Events: has 40 entries and uuid ")
+    (copy / "b.root").unlink()
+    assert refusal(copy) == "DIR/b.root: No such file or directory"
 
 
 def test_one_seed_is_its_own_mean(copy: Path) -> None:
@@ -225,7 +284,7 @@ def test_an_event_with_half_a_score_is_named(copy: Path) -> None:
     assert refusal(copy) == found.replace(str(copy), "DIR")
 
 
-def test_an_event_of_two_files_is_named(copy: Path) -> None:
+def test_events_are_those_of_the_base_in_its_order(copy: Path) -> None:
     for offset in OFFSETS:
         result = load_result(copy / f"evaluate{offset}" / "result.json")
         paths = [result.path(f"truth-{index:04d}") for index in (0, 1)]
@@ -233,7 +292,8 @@ def test_an_event_of_two_files_is_named(copy: Path) -> None:
         for name in ("sample", "run", "lumi", "event"):
             getattr(truths[1], name)[7] = getattr(truths[0], name)[5]
         write_truth(paths[1], truths[1])
-    assert refusal(copy) == "event ZZ4b/UL18 1:0:1005 is read twice: DIR/a.root and DIR/b.root"
+    text = 'DIR/b.root:Events: branch "event" entry 7: 2007, and 1005 was scored'
+    assert refusal(copy) == text
 
 
 def test_seeds_must_have_scored_the_same_files(copy: Path) -> None:

@@ -34,18 +34,23 @@ def write_scores(
         yield str(own), extend
 
 
-def chunk_path(naming: str, name: str, base: BaseFile, entries: int, used: dict[str, str]) -> str:
-    """The name of the file for all entries of a base; ``used`` maps names to their base files.
+def chunk_path(
+    naming: str, name: str, base: BaseFile, start: int, stop: int, used: dict[str, str]
+) -> str:
+    """The name of the file for some entries of a base; ``used`` maps names to what is in them.
 
-    Raises :class:`SpecError` if two base files would have the same.
+    Raises :class:`SpecError` if two would have the same.
     """
-    chosen = name_chunk(naming, name, base, 0, entries)
+    chosen = name_chunk(naming, name, base, start, stop)
     if chosen in used:
-        raise SpecError(f'naming "{naming}": {used[chosen]} and {base.path} would both be {chosen}')
+        both = f"{used[chosen]} and {base.path}"
+        if used[chosen] == base.path:
+            both = f"entries {start} to {stop} of {base.path} and those before them"
+        raise SpecError(f'naming "{naming}": {both} would both be {chosen}')
     used[chosen] = base.path
     return chosen
 
 
-def whole_range(path: Path, tree: str, own: str, entries: int) -> list[Range]:
-    """The one range of a friend tree that has a file of its own for each base file."""
-    return [Range(0, entries, Chunk(str(path.absolute()), tree, own, entries))]
+def file_range(path: Path, tree: str, own: str, start: int, stop: int) -> Range:
+    """The entries of a base file that a file of their own goes with."""
+    return Range(start, stop, Chunk(str(path.absolute()), tree, own, stop - start))

@@ -35,7 +35,7 @@ from ..data.dataset import (
 from ..data.friend import BaseFile, Range, to_json
 from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import JoinedTree, open_joined
-from ..data.scores import chunk_path, whole_range, write_scores
+from ..data.scores import chunk_path, file_range, write_scores
 from ..data.shape import CLASSIFIER, Maybe, check_data, check_shape
 from ..data.truth import write_truth
 from ..errors import DataError
@@ -217,7 +217,7 @@ def score_files(
         attempt.inputs.update(scored.inputs)
         files[truth.stem] = truth
         for place, (path, own) in enumerate(zip(scored.target.paths, scored.uuids, strict=True)):
-            friends[place].append((base, whole_range(path, base.name, own, entries)))
+            friends[place].append((base, [file_range(path, base.name, own, 0, entries)]))
             files[f"chunk-{scoring.models[place].fold}-{len(sources):04d}"] = path
         source = {"path": base.path, "uuid": base.uuid, "tree": base.name, "entries": entries}
         sources.append({**source, "sample": row.file.sample_id, "truth": truth.stem})
@@ -244,7 +244,7 @@ def list_targets(
     targets = []
     used: dict[str, str] = {}
     for index, row in enumerate(known):
-        chunk = chunk_path(spec.naming, spec.name, row.base, len(row.truth.event), used)
+        chunk = chunk_path(spec.naming, spec.name, row.base, 0, len(row.truth.event), used)
         paths = [attempt.path(f"chunks/fold-{model.fold}/{chunk}") for model in scoring.models]
         targets.append(Target(row, paths, attempt.path(f"truth/truth-{index:04d}.npz")))
     return targets

@@ -3,31 +3,36 @@
 For each seed every event must have the score of exactly one model, and of one that did not train
 on it: the entries that are not NaN in a model's friend tree are held against the ids that its
 training recorded. Over the seeds, each column is the mean; the spread is the standard deviation
-of the seeds themselves (divided by their number, not by one less).
+of the seeds themselves (divided by their number, not by one less). Before all is called done, the
+events are held against the base files, in their order, and what was written is read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..crew import Crew, share_cores
 from ..data.columns import class_column, list_columns
-from ..data.friend import BaseFile, FriendTree, parse_friend, to_json
+from ..data.dataset import ID_BRANCHES, SampleFile, list_files, read_ids, steps
+from ..data.friend import BaseFile, Range, parse_friend, to_json
 from ..data.ids import Ids, check_unique, concatenate, find_common
-from ..data.root import open_friend
-from ..data.scores import chunk_path, whole_range, write_scores
-from ..data.shape import CLASSIFIER, check_data
-from ..data.truth import NO_LABEL, Truth, load_ids, load_truth
-from ..errors import DataError, SpecError
+from ..data.root import open_friend, open_joined
+from ..data.scores import chunk_path, file_range, write_scores
+from ..data.seeds import Seed, check_seeds, check_stage, load_seed, load_truths
+from ..data.truth import NO_LABEL, Truth, load_ids
+from ..errors import DataError
 from ..job import Context
 from ..nn.roc import roc
-from ..result import RESULT, Attempt, Result, open_attempt
-from ..spec import Cell, MergeSpec, Reference
+from ..result import Attempt, Inputs, open_attempt
+from ..spec import Cell, Dataset, MergeSpec
+from ..strict import read
 
 Json: TypeAlias = Any
 Matrix: TypeAlias = NDArray[np.float32]
@@ -35,39 +40,6 @@ Floats: TypeAlias = NDArray[np.float64]
 NO_MODEL: Final = -1
 SEVERAL_MODELS: Final = -2
 NAMED_EVENTS: Final = 3
-SOURCE: Final = {"path": str, "uuid": str, "tree": str, "entries": int, "sample": str}
-EVALUATED: Final = {
-    "classifier": CLASSIFIER,
-    "kfolds": int,
-    "seed": int,
-    "offset": int,
-    "labels": [str],
-    "samples": [str],
-    "models": {"result": str, "uuid": str, "models": [{"fold": int, "ids": str}]},
-    "sources": [{**SOURCE, "truth": str}],
-    "friends": [dict],
-}
-TRAINED: Final = {"samples": [str], "sources": [{"uuid": str, "sample": str}]}
-
-
-@dataclass(frozen=True)
-class Seed:
-    """One evaluation: its friend trees by fold, and the result of the training behind it."""
-
-    result: Result
-    trained: Result
-    friends: list[FriendTree]
-    scored_by: list[NDArray[np.int16]] = field(default_factory=list)
-
-    @property
-    def path(self) -> Path:
-        """Where the evaluation's result lies."""
-        return self.result.folder / RESULT
-
-    @property
-    def sources(self) -> dict[tuple[str, str], Json]:
-        """The base files that were scored, by uuid and tree."""
-        return {(row["uuid"], row["tree"]): row for row in self.result.data["sources"]}
 
 
 @dataclass(frozen=True)
@@ -80,6 +52,42 @@ class Scores:
     by_seed: list[list[Matrix]]
 
 
+@dataclass(frozen=True)
+class Target:
+    """A base file, and where which of its entries go."""
+
+    base: BaseFile
+    file: SampleFile
+    entries: int
+    paths: list[tuple[int, int, Path]]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A base file that was merged: the ranges written, the proof's and the AUC's share of it."""
+
+    target: Target
+    ranges: list[Range]
+    inputs: Inputs
+    ids: Ids
+    label: NDArray[np.int32]
+    weight: Floats
+    matrix: Matrix
+    by_seed: list[Matrix]
+    scored_by: list[NDArray[np.int16]]
+
+
+@dataclass(frozen=True)
+class Merging:
+    """What is merged: all seeds, and the columns that they have and that are written."""
+
+    seeds: list[Seed]
+    columns: list[str]
+    written: list[str]
+    crew: Crew
+    batch: int
+
+
 def run(cells: list[Cell], context: Context) -> None:
     """Make the result of each cell."""
     for cell in cells:
@@ -89,146 +97,149 @@ def run(cells: list[Cell], context: Context) -> None:
 
 def merge(attempt: Attempt, context: Context) -> None:
     """Join and check all predictions of a merge cell and commit the friend tree."""
-    spec = cast(MergeSpec, attempt.cell.spec)
+    spec, execution = cast(MergeSpec, attempt.cell.spec), context.execution
     seeds = [load_seed(attempt, reference) for reference in spec.predictions]
     check_seeds(seeds)
+    check_stage(seeds, spec.stage)
     first = seeds[0].result.data
     columns = list_columns(first["classifier"]["classes"], first["classifier"]["outputs"])
     written = [*columns, *(f"{name}_std" for name in columns)] if spec.std else columns
+    crew = share_cores(execution.workers, execution.cpus)
+    merging = Merging(seeds, columns, written, crew, execution.batch_skim)
+    targets = list_targets(attempt, seeds[0], spec)
     scores = Scores([], [], [], [[] for _ in seeds])
     files: dict[str, Path] = {}
-    data = []
+    data: list[tuple[BaseFile, list[Range]]] = []
     ids: list[Ids] = []
-    used: dict[str, str] = {}
-    for index, row in enumerate(first["sources"]):
-        base = BaseFile(row["path"], row["tree"], row["uuid"])
-        truth = load_truths(seeds, base)
-        mean, spread = average(seeds, base, row["entries"], columns, scores, truth)
-        path = attempt.path(f"chunks/{chunk_path(spec.naming, spec.name, base, len(mean), used)}")
-        values = dict(zip(written, np.hstack([mean, spread]).astype(np.float32).T, strict=False))
-        with write_scores(path, base.name, written) as (own, extend):
-            extend(values)
-        files[f"chunk-{index:04d}"] = path
-        data.append((base, whole_range(path, base.name, own, row["entries"])))
-        ids.append(truth.ids())
-        context.events.progress(attempt.cell.id, "merge", index + 1, len(first["sources"]))
-    check_unique(ids, [row["path"] for row in first["sources"]], first["samples"])
+
+    def take(part: Merged) -> None:
+        for number, (_, _, path) in enumerate(part.target.paths):
+            files[f"chunk-{len(data):04d}" + (f"-{number:04d}" if spec.step else "")] = path
+        data.append((part.target.base, part.ranges))
+        ids.append(part.ids)
+        attempt.inputs.update(part.inputs)
+        add_scores(scores, seeds, part)
+        context.events.progress(attempt.cell.id, "merge", len(data), len(targets))
+
+    crew.work(targets, partial(merge_file, merging=merging), take)
+    check_unique(ids, [target.base.path for target in targets], first["samples"])
     check_events(seeds, concatenate(ids))
     friend = to_json(spec.name, written, data)
+    verify(friend, targets)
     attempt.commit(files, {"friend": friend, **describe(seeds, scores, len(concatenate(ids)))})
 
 
-def load_seed(attempt: Attempt, reference: Reference) -> Seed:
-    """One evaluation, and the training it used; raises :class:`DataError` if that has changed."""
-    result = attempt.read_result(reference.result, reference.hash)
-    check_data(result, EVALUATED)
-    models = result.data["models"]
-    trained = attempt.read_result(models["result"])
-    check_data(trained, TRAINED)
-    path = result.folder / RESULT
-    check_rocs(result.data["classifier"], path)
-    if trained.uuid != models["uuid"]:
-        raise DataError(f"{models['result']}: made again since {path} used its models")
-    friends = [
-        parse_friend(value, f"{path}@@data.friends.{index}")
-        for index, value in enumerate(result.data["friends"])
+def list_targets(attempt: Attempt, seed: Seed, spec: MergeSpec) -> list[Target]:
+    """The base files as the evaluation read them, and the files of at most ``step`` entries."""
+    files = {
+        (str(file.path), file.tree): file
+        for value in seed.result.spec.get("datasets", [])
+        for file in list_files(read(Dataset, value, f"{seed.path}: spec.datasets"))
+    }
+    targets = []
+    used: dict[str, str] = {}
+    for row in seed.result.data["sources"]:
+        base = BaseFile(row["path"], row["tree"], row["uuid"])
+        if (base.path, base.name) not in files:
+            raise DataError(f"{seed.path}: {base.path} is in none of its datasets")
+        paths = []
+        for start, stop in [*steps(row["entries"], spec.step or max(1, row["entries"]))] or [
+            (0, 0)
+        ]:
+            name = chunk_path(spec.naming, spec.name, base, start, stop, used)
+            paths.append((start, stop, attempt.path(f"chunks/{name}")))
+        targets.append(Target(base, files[base.path, base.name], row["entries"], paths))
+    return targets
+
+
+def merge_file(target: Target, merging: Merging) -> Merged:
+    """The mean over the seeds for one base file, written, with all that is to be checked of it."""
+    base, inputs = target.base, Inputs()
+    truth = load_truths(merging.seeds, base)
+    check_base(target, truth, merging, inputs)
+    joined = [
+        join_folds(seed, base, target.entries, merging.columns, merging.crew)
+        for seed in merging.seeds
     ]
-    if len(friends) != len(models["models"]):
-        raise DataError(f"{path}: {len(friends)} friend trees of {len(models['models'])} models")
-    check_samples(result, trained)
-    return Seed(result, trained, friends)
-
-
-def check_rocs(classifier: Json, path: Path) -> None:
-    """Raises :class:`DataError` for a ROC curve of something that is not a class."""
-    for row in classifier["rocs"]:
-        for name in (*row["positive"], *row["negative"]):
-            if name not in classifier["classes"]:
-                raise DataError(f'{path}: ROC "{row["name"]}": no class "{name}"')
-
-
-def check_samples(result: Result, trained: Result) -> None:
-    """Raises :class:`DataError` if a file had another sample name in the training.
-
-    Ids name the sample, so that such events could not be recognised.
-    """
-    names: dict[str, set[str]] = {}
-    for row in trained.data["sources"]:
-        names.setdefault(row["uuid"], set()).add(row["sample"])
-    for row in result.data["sources"]:
-        others = names.get(row["uuid"], set()) - {row["sample"]}
-        if others:
-            raise DataError(
-                f"{row['path']}: is sample {row['sample']} in {result.folder / RESULT} "
-                f"but was {min(others)} in {trained.folder / RESULT}"
-            )
-
-
-def check_seeds(seeds: list[Seed]) -> None:
-    """Raises :class:`DataError` if the evaluations cannot be averaged."""
-    if not seeds:
-        raise SpecError("predictions: at least one is needed")
-    first = seeds[0]
-    for seed in seeds[1:]:
-        for key in ("classifier", "kfolds", "labels", "samples"):
-            if seed.result.data[key] != first.result.data[key]:
-                raise DataError(f"{seed.path}: has another {key} than {first.path}")
-        for one, other in ((first, seed), (seed, first)):
-            missing = sorted(one.sources.keys() - other.sources.keys())
-            if missing:
-                path = one.sources[missing[0]]["path"]
-                raise DataError(f"{path}: was scored in {one.path} but not in {other.path}")
-    seen: dict[str, Seed] = {}
-    for seed in seeds:
-        uuid = seed.trained.uuid
-        if uuid in seen:
-            raise DataError(f"{seed.path}: scored with the same models as {seen[uuid].path}")
-        seen[uuid] = seed
-
-
-def load_truths(seeds: list[Seed], base: BaseFile) -> Truth:
-    """The truth of a base file, which must be the same for all seeds."""
-    truths = []
-    for seed in seeds:
-        row = seed.sources[base.uuid, base.name]
-        data, path = seed.result.data, seed.result.path(row["truth"])
-        truths.append(load_truth(path, row["entries"], len(data["labels"]), len(data["samples"])))
-    for seed, truth in zip(seeds, truths, strict=True):
-        for name in ("sample", "run", "lumi", "event", "label", "weight"):
-            if not np.array_equal(getattr(truth, name), getattr(truths[0], name)):
-                raise DataError(f"{base.path}: {seed.path} has another {name} than {seeds[0].path}")
-    return truths[0]
-
-
-def average(
-    seeds: list[Seed],
-    base: BaseFile,
-    entries: int,
-    columns: list[str],
-    scores: Scores,
-    truth: Truth,
-) -> tuple[Floats, Floats]:
-    """Mean and standard deviation over the seeds, each (entries, columns), by Welford's method."""
+    mean, spread = average([matrix for matrix, _ in joined])
+    values = np.hstack([mean, spread]).astype(np.float32).T
+    ranges = []
+    for start, stop, path in target.paths:
+        rows = {name: row[start:stop] for name, row in zip(merging.written, values, strict=False)}
+        with write_scores(path, base.name, merging.written) as (own, extend):
+            extend(rows)
+        ranges.append(file_range(path, base.name, own, start, stop))
     selected = truth.label != NO_LABEL
-    probabilities = [i for i, name in enumerate(columns) if name.startswith("p_")]
-    mean, squares = np.zeros((entries, len(columns))), np.zeros((entries, len(columns)))
-    for count, (seed, rows) in enumerate(zip(seeds, scores.by_seed, strict=True), 1):
-        matrix = join_folds(seed, base, entries, columns)
+    known = [i for i, name in enumerate(merging.columns) if name.startswith("p_")]
+    return Merged(
+        target,
+        ranges,
+        inputs,
+        truth.ids(),
+        truth.label[selected],
+        truth.weight[selected],
+        mean.astype(np.float32)[selected][:, known],
+        [matrix[selected][:, known] for matrix, _ in joined],
+        [by for _, by in joined],
+    )
+
+
+def add_scores(scores: Scores, seeds: list[Seed], part: Merged) -> None:
+    """Keep what the proof and the AUC need of a file."""
+    scores.label.append(part.label)
+    scores.weight.append(part.weight)
+    scores.merged.append(part.matrix)
+    for place, seed in enumerate(seeds):
+        scores.by_seed[place].append(part.by_seed[place])
+        seed.scored_by.append(part.scored_by[place])
+
+
+def check_base(target: Target, truth: Truth, merging: Merging, inputs: Inputs) -> None:
+    """Raises :class:`DataError` unless the base file holds these events, in this order."""
+    file, ids = target.file, truth.ids()
+    with open_joined(file.path, file.tree, file.friends, ID_BRANCHES, inputs.read) as tree:
+        if (tree.file.uuid, tree.entries) != (target.base.uuid, target.entries):
+            raise DataError(
+                f"{tree}: has {tree.entries} entries and uuid {tree.file.uuid}, where "
+                f"{target.entries} of {target.base.uuid} were scored"
+            )
+        for start, stop in steps(tree.entries, merging.batch):
+            merging.crew.check()
+            found = read_ids(tree, 0, start, stop)
+            for branch, name in zip(ID_BRANCHES, ("run", "lumi", "event"), strict=True):
+                now, then = getattr(found, name), getattr(ids, name)[start:stop]
+                wrong = np.flatnonzero(now != then)
+                if len(wrong):
+                    at = int(wrong[0])
+                    raise tree.error(branch, f"{now[at]}, and {then[at]} was scored", start + at)
+
+
+def verify(friend: Json, targets: list[Target]) -> None:
+    """Raises :class:`DataError` unless the files of a friend tree hold what it says of them."""
+    tree = parse_friend(friend, "the merged friend tree")
+    for target in targets:
+        with open_friend(tree, target.base, target.entries, tree.branches):
+            pass
+
+
+def average(seeds: list[Matrix]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation over the seeds, each (entries, columns), by Welford's method."""
+    mean, squares = np.zeros(seeds[0].shape), np.zeros(seeds[0].shape)
+    for count, matrix in enumerate(seeds, 1):
         step = matrix - mean
         mean += step / count
         squares += step * (matrix - mean)
-        rows.append(matrix[selected][:, probabilities])
-    scores.label.append(truth.label[selected])
-    scores.weight.append(truth.weight[selected])
-    scores.merged.append(mean.astype(np.float32)[selected][:, probabilities])
     return mean, np.sqrt(squares / len(seeds))
 
 
-def join_folds(seed: Seed, base: BaseFile, entries: int, columns: list[str]) -> Matrix:
-    """The scores of a seed's models side by side, (entries, columns); notes who scored what."""
+def join_folds(
+    seed: Seed, base: BaseFile, entries: int, columns: list[str], crew: Crew
+) -> tuple[Matrix, NDArray[np.int16]]:
+    """The scores of a seed's models side by side, (entries, columns), and who scored what (n)."""
     joined = np.full((entries, len(columns)), np.nan, np.float32)
     by = np.full(entries, NO_MODEL, np.int16)
     for place, friend in enumerate(seed.friends):
+        crew.check()
         with open_friend(friend, base, entries, columns) as tree:
             matrix = np.stack([tree.read_flat(name, 0, entries) for name in columns], axis=1)
         missing = np.isnan(matrix)
@@ -242,8 +253,7 @@ def join_folds(seed: Seed, base: BaseFile, entries: int, columns: list[str]) -> 
             raise tree.error(name, "nan beside columns with a score", int(partly[0]))
         by = np.where(scored, np.where(by == NO_MODEL, place, SEVERAL_MODELS), by).astype(np.int16)
         joined[scored] = matrix[scored]
-    seed.scored_by.append(by)
-    return joined
+    return joined, by
 
 
 def check_events(seeds: list[Seed], ids: Ids) -> None:
