@@ -275,7 +275,8 @@ class Keys:
         uses = tuple(use for use in found if use is not None)
         names = {name for use in uses for name in use.names()}
         axes = self._axes_of(names)
-        return Made(None, uses, axes) if len(uses) == len(found) else None
+        # Those that are there are checked, even if another one is not and there will be no plan.
+        return Made(None, uses, axes) if uses else None
 
     def _define(self, key: str, uses: tuple[Use, ...], point: Mapping[str, AxisValue]) -> Json:
         """The specs that definitions make at a point; None after diagnostics."""
