@@ -151,7 +151,7 @@ def compare(bench: Bench, options: argparse.Namespace) -> Iterator[tuple[str, fl
 
 
 def check_short(bench: Bench) -> Iterator[tuple[str, float, str]]:
-    """Measure small plans; a figure that is far off ends the program."""
+    """Measure small plans; after the figures, one that is far off ends the program."""
     small, large = bench.compile(2_000), bench.compile(20_000)
     dumps = float(bench.peer(sys.executable, "dumps.py", large.output).output)
     show("hcrc compile", 2_000, small)
@@ -177,9 +177,8 @@ def main() -> None:
     print("{:28}{:>9}{:>10}{:>9}{:>10}".format(*COLUMNS))
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), options.rounds)
-        figures = check_short(bench) if options.short else compare(bench, options)
-        lines = [f"{what:36}{value:>8.2f}   {wanted}" for what, value, wanted in figures]
-    print("\n" + "\n".join(lines))
+        for what, value, wanted in check_short(bench) if options.short else compare(bench, options):
+            print(f"  {what:36}{value:>8.2f}   {wanted}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,20 +14,20 @@ Check = Callable[[Json], bool]
 _ANNOTATIONS: Final = ("$schema", "$id", "$defs", "title", "description", "default", "format")
 _OWN: Final = ("x-tasks", "x-refers-to", "x-gathers", "x-inputs", "x-role", "x-version")
 _NOT_TESTED: Final = (*_ANNOTATIONS, *_OWN, "then")
-_TYPES: Final[Mapping[str, Check]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: type(value) is int,
-    "number": lambda value: type(value) in (int, float),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
 }
 
 
 def out_of_order(values: Json) -> list[int]:
     """Return the places of numbers that are not larger than the one before them."""
-    if not isinstance(values, list) or not all(map(_TYPES["number"], values)):
+    if not isinstance(values, list) or not all(map(_type("number"), values)):
         return []
     return [index for index, (low, high) in enumerate(pairwise(values), 1) if low >= high]
 
@@ -155,10 +155,9 @@ class Checks:
 
 
 def _type(kinds: Json) -> Check:
-    if isinstance(kinds, str):
-        return _TYPES[kinds]
-    checks = [_TYPES[kind] for kind in kinds]
-    return lambda value: any(check(value) for check in checks)
+    names = [kinds] if isinstance(kinds, str) else kinds
+    types = frozenset(each for name in names for each in _TYPES[name])
+    return lambda value: type(value) in types
 
 
 def _same(value: Json, other: Json) -> bool:
@@ -166,7 +165,7 @@ def _same(value: Json, other: Json) -> bool:
 
 
 def _for_numbers(holds: Callable[[Any, Any], bool]) -> Callable[[Json], Check]:
-    number = _TYPES["number"]
+    number = _type("number")
     return lambda limit: lambda value: not number(value) or holds(value, limit)
 
 
@@ -184,7 +183,7 @@ def _unique(wanted: bool) -> Check:
     return lambda value: (
         not isinstance(value, list)
         or not wanted
-        or (all(map(_TYPES["string"], value)) and len(set(value)) == len(value))
+        or (all(map(_type("string"), value)) and len(set(value)) == len(value))
     )
 
 

@@ -26,7 +26,8 @@ def axis_text(value: AxisValue) -> str:
 
 def join_output(current: Path, base: str, text: str) -> str:
     """An absolute folder for results; ``base`` is for a ``text`` that is relative."""
-    path = os.path.normpath(current / expand_home(base) / expand_home(text))
+    parts = [str(expand_home(part)) if "~" in part else part for part in (base, text)]
+    path = os.path.normpath(os.path.join(current, *parts))  # noqa: PTH118 - once for each cell
     return path[1:] if path.startswith("//") else path
 
 
@@ -53,7 +54,7 @@ def refuse_folder(text: str) -> Refusal | None:
         return Refusal("url-output", "is a URL: results are written to local folders only")
     if not text.isprintable() and re.search(CONTROL, text):
         return Refusal("bad-folder", "holds a line break or another control character")
-    if str(expand_home(text)).startswith("~"):
+    if "~" in text and str(expand_home(text)).startswith("~"):
         return Refusal("unknown-user", f"names an unknown user: {text.split('/')[0]}")
     if any(len(part.encode()) > MAX_NAME for part in text.split("/")):
         return Refusal("bad-folder", f"holds a name of more than {MAX_NAME} bytes")

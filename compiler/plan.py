@@ -6,27 +6,11 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from .folders import common_root
-from .hashing import Hasher, result_part
 from .table import Cell, CellTable, Reading
-from .values import HASH_BYTES, AxisValue, Json, canonical
-
-__all__ = [
-    "HASH_LENGTH",
-    "AxisValue",
-    "Cell",
-    "CellTable",
-    "Hasher",
-    "JobSpec",
-    "Json",
-    "Plan",
-    "PlannedTask",
-    "canonical",
-    "result_part",
-]
-HASH_LENGTH = 2 * HASH_BYTES
+from .values import Json
 
 
 class JobSpec(NamedTuple):
@@ -191,7 +175,7 @@ class PlannedTask:
         }
 
 
-class Jobs(Sequence[JobSpec]):
+class Jobs:
     """All jobs of a plan by number; each is made when asked for."""
 
     def __init__(self, tasks: tuple[PlannedTask, ...]) -> None:
@@ -201,16 +185,9 @@ class Jobs(Sequence[JobSpec]):
         return self.tasks[-1].stop if self.tasks else 0
 
     def __iter__(self) -> Iterator[JobSpec]:
-        return (JobSpec(task, index) for task in self.tasks for index in range(len(task)))
+        return (JobSpec(task, position) for task in self.tasks for position in range(len(task)))
 
-    @overload
-    def __getitem__(self, number: int) -> JobSpec: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[JobSpec]: ...
-    def __getitem__(self, number: int | slice) -> JobSpec | list[JobSpec]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(len(self)))]
-        number = range(len(self))[number]
+    def __getitem__(self, number: int) -> JobSpec:
         task = self.tasks[bisect_right(self.tasks, number, key=lambda task: task.first) - 1]
         return JobSpec(task, number - task.first)
 

@@ -2,11 +2,14 @@
 
 import json
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hcrc.compiler.cli import main
+from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.hashing import Hasher, result_part
+from hcrc.compiler.lines import write_jobs
 from hcrc.compiler.schema import load_schemas
 from hcrc.compiler.values import canonical
 from hcrc.runtime.job import load_job
@@ -137,6 +140,50 @@ def test_every_field_of_a_job_has_a_role():
     fields = [*properties({**schema, "allOf": []})]
     assert len(fields) > 50
     assert all(field["x-role"] in ("result", "execution") for field in fields)
+
+
+def compile_sweep(folder, cells, output="out"):
+    text = WORKFLOW.format(**DEFAULTS | {"offset": f"0-{cells - 1}"})
+    (folder / "sweep.yml").write_text(text.replace("kfolds: 3", f'kfolds: 3, output: "{output}"'))
+    request = Request(folder / "sweep.yml", (), (), (), {}, folder)
+    return compile_workflow(request).plan
+
+
+def test_a_plan_is_written_in_little_memory(tmp_path):
+    """What grows with the cells are 16 bytes of hash and 8 of the index, and the axis itself."""
+    compile_sweep(tmp_path, 10)
+    tracemalloc.start()
+    try:
+        plan = compile_sweep(tmp_path, 10_000)
+        tracemalloc.reset_peak()  # a file is read into room for the largest
+        with (tmp_path / "jobs.jsonl").open("wb") as file:
+            write_jobs(plan, file)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(plan.jobs) == 20_002
+    assert (tmp_path / "jobs.jsonl").stat().st_size > 20e6
+    assert peak < 3e6
+
+
+def test_jobs_are_found_by_number(tmp_path):
+    jobs = compile_sweep(tmp_path, 3).jobs
+    assert [jobs[number].id for number in range(len(jobs))] == [job.id for job in jobs]
+    assert jobs[7].id == "merge"
+    assert jobs[7].needs == (4, 5, 6)
+
+
+def test_the_root_of_a_task_is_a_folder_of_its_own(tmp_path):
+    roots = {
+        output: compile_sweep(tmp_path, 2, output).tasks[1].root
+        for output in ("/a", "/a/{offset}/b", "/{offset}/b", "/a/{offset}b")
+    }
+    assert roots == {
+        "/a": "/a",
+        "/a/{offset}/b": "/a",
+        "/{offset}/b": "/0/b",
+        "/a/{offset}b": "/a",
+    }
 
 
 def test_the_index_finds_each_job(compile_jobs, tmp_path):

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from ..grid import Places
-from ..plan import Cell, CellTable, JobSpec, Plan
+from ..plan import JobSpec, Plan
+from ..table import Cell, CellTable
 from ..values import Json
 from .fields import compare_specs, references
 from .jobs import Bundle
