@@ -26,7 +26,7 @@ def test_first_word_is_kfold() -> None:
 
 
 def test_random_folds_depend_on_words_and_offset_and_have_equal_parts() -> None:
-    event = torch.arange(2**40, 2**40 + 30_000)
+    event = torch.arange(2**40, 2**40 + 30_000)  # Two blocks.
     rules = [random_folds(3, seed, offset) for seed in ("kfold", "FvT") for offset in (0, 1)]
     found = [rule.assign(event) for rule in rules]
     for index, fold in enumerate(found):
@@ -72,3 +72,15 @@ def test_rule_is_what_was_described_whatever_the_words_give_now() -> None:
 def test_unknown_rule_is_refused(algorithm: str, version: int) -> None:
     with pytest.raises(DataError, match=f"folds by {algorithm} version {version} are not known"):
         FoldRule.read(3, {"algorithm": algorithm, "version": version})
+
+
+@pytest.mark.parametrize("key", ["", "key", "-0x1", f"{2**64:#x}"])
+def test_key_that_is_none_is_refused(key: str) -> None:
+    value = random_folds(3, "FvT random", 0).describe()
+    with pytest.raises(ValueError, match=r"key|literal"):
+        FoldRule.read(3, value | {"key": key})
+
+
+def test_event_numbers_may_be_of_32_bits() -> None:
+    rule, event = random_folds(3, "FvT random", 0), torch.arange(10)
+    assert torch.equal(rule.assign(event.int()), rule.assign(event))
