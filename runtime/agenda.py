@@ -14,6 +14,7 @@ from .bundle import Bundle, CellHead, JobHead, Request, Task
 from .errors import JobError
 from .record import RESULT
 from .result import KnownResults, stale_reason
+from .retire import is_retired
 
 Report = Callable[[CellHead, str | None], None]
 SHOWN_ERRORS = 5
@@ -65,9 +66,14 @@ class Tally:
 
 @dataclass
 class Agenda:
-    """The jobs to run by number, in an order in which each follows what it needs."""
+    """The jobs to run by number, in an order in which each follows what it needs.
+
+    ``again`` are the result files of cells that have to run although their results hold: files of
+    them were removed, and what reads them has to run.
+    """
 
     force: bool
+    again: frozenset[str] = frozenset()
     todo: dict[int, Todo] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
 
@@ -129,21 +135,42 @@ def decide(bundle: Bundle, selection: Selection, report: Report | None = None) -
 
     Raises :class:`NotReadyError` where what a chosen task depends on is itself not up to date.
     """
-    return _Decision(bundle, selection, report).make()
+    again: frozenset[str] = frozenset()
+    while True:
+        decision = _Decision(bundle, selection, again, report is not None)
+        agenda = decision.make()
+        if decision.wanted <= again:
+            break
+        again |= decision.wanted
+    if decision.errors:
+        raise NotReadyError(_join(decision.errors))
+    if report is not None:
+        for cell, reason in decision.reasons:
+            report(cell, reason)
+    return agenda
 
 
 class _Decision:
-    """One pass over the jobs, in order."""
+    """One pass over the jobs, in order; ``again`` are results that earlier ones found wanted.
 
-    def __init__(self, bundle: Bundle, selection: Selection, report: Report | None) -> None:
+    ``wanted`` are those whose removed files a cell that has to run reads; ``reasons`` are kept if
+    ``telling``.
+    """
+
+    def __init__(
+        self, bundle: Bundle, selection: Selection, again: frozenset[str], telling: bool
+    ) -> None:
         self._bundle = bundle
         self._selection = selection
-        self._report = report
+        self._again = again
+        self._telling = telling
+        self.wanted: set[str] = set()
+        self.errors: list[str] = []
+        self.reasons: list[tuple[CellHead, str | None]] = []
         self._known = KnownResults()
         self._stale: dict[str, str] = {}  # result file of a cell that has no valid one → its id
         self._unmet: dict[str, tuple[str, str]] = {}  # the same of upstream tasks → id, reason
-        self._errors: list[str] = []
-        self._agenda = Agenda(selection.force)
+        self._agenda = Agenda(selection.force, again)
 
     def make(self) -> Agenda:
         for task in self._bundle.tasks:
@@ -154,14 +181,12 @@ class _Decision:
                 tally = self._agenda.tallies[task.name] = Tally()
                 for head in self._bundle.heads(task.first, task.end):
                     self._choose(head, task.name, tally)
-        if self._errors:
-            raise NotReadyError(_join(self._errors))
         return self._agenda
 
     def _look_at(self, head: JobHead) -> None:
         """Note which cells of a job that is not run here are not up to date."""
         for cell in head.cells:
-            reason = stale_reason(cell, self._known) or self._after(cell)
+            reason = self._reason(cell) or self._after(cell)
             if reason is not None:
                 self._unmet[_key(cell)] = (cell.id, reason)
 
@@ -178,14 +203,28 @@ class _Decision:
         """Whether a cell has to run."""
         for path in cell.reads:
             if (unmet := self._unmet.get(result_key(path))) is not None:
-                self._errors.append(f"{cell.id} needs {unmet[0]}, not up to date: {unmet[1]}")
+                self.errors.append(f"{cell.id} needs {unmet[0]}, not up to date: {unmet[1]}")
         forced = "forced" if self._selection.force else None
-        reason = self._after(cell) or stale_reason(cell, self._known) or forced
+        reason = self._after(cell) or self._reason(cell) or forced
         if reason is not None:
             self._stale[_key(cell)] = cell.id
-        if self._report is not None:
-            self._report(cell, reason)
+            self._want(cell)
+        if self._telling:
+            self.reasons.append((cell, reason))
         return reason is not None
+
+    def _reason(self, cell: CellHead) -> str | None:
+        """Why a cell's own result does not hold, or is not enough."""
+        if _key(cell) in self._again:
+            return "files of it were removed, and are read again"
+        return stale_reason(cell, self._known)
+
+    def _want(self, cell: CellHead) -> None:
+        """Note the results that a cell reads and that hold without all of their files."""
+        for path in cell.reads:
+            key = result_key(path)
+            if key not in self._stale and key not in self._unmet and is_retired(path):
+                self.wanted.add(key)
 
     def _after(self, cell: CellHead) -> str | None:
         """Which cell that has to run first this one reads."""

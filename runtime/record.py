@@ -47,9 +47,21 @@ class Upstream:
     uuid: str
 
 
+@dataclass(frozen=True)
+class Heir:
+    """The result that was made of a result's files before they were removed."""
+
+    result: str
+    cell: str
+    uuid: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What one attempt made of a cell, and what made it.
+
+    Where there is an ``heir``, files that it was made of were removed on purpose: the result holds
+    as long as that one does.
 
     ``axes`` are the cell's place on them; ``files`` are by a name that the task gives; ``data`` is
     the task's own, save that
@@ -69,6 +81,7 @@ class Result:
     provenance: dict[str, Any]
     data: dict[str, Any]
     folder: Path
+    heir: Heir | None = None
 
     def path(self, name: str) -> Path:
         """Where the file of that name lies; raises :class:`DataError` if there is none."""
@@ -95,6 +108,7 @@ INPUT_FIELDS: Final[Fields] = {
     "uuid": (str, type(None)),
 }
 UPSTREAM_FIELDS: Final[Fields] = {"result": (str,), "uuid": (str,)}
+HEIR_FIELDS: Final[Fields] = dict.fromkeys(("result", "cell", "uuid"), (str,))
 
 
 def read_status(path: str | Path) -> os.stat_result:
@@ -139,6 +153,7 @@ def load_result(path: str | Path) -> Result:
 
 
 def _read_result(value: dict[str, Any], folder: Path) -> Result:
+    heir = value.pop("heir", None)
     _check_fields(value, RESULT_FIELDS, "result")
     value["files"] = {
         name: _read_row(OutputFile, OUTPUT_FIELDS, row, f"files.{name}")
@@ -151,7 +166,8 @@ def _read_result(value: dict[str, Any], folder: Path) -> Result:
     for row in value["files"].values():
         if row.path.startswith("/") or ".." in row.path.split("/"):
             raise ValueError(f"files: {row.path!r} lies outside the cell's folder")
-    return Result(**value, folder=folder)
+    read = None if heir is None else _read_row(Heir, HEIR_FIELDS, heir, "heir")
+    return Result(**value, folder=folder, heir=read)
 
 
 def _read_row(kind: type[T], fields: Fields, row: Any, where: str) -> T:

@@ -30,6 +30,7 @@ from typing import Any, Final, Protocol, TextIO
 from .errors import DataError, SpecError, StorageError
 from .record import (
     RESULT,
+    Heir,
     InputFile,
     Inputs,
     OutputFile,
@@ -45,6 +46,7 @@ __all__ = [
     "RESULT",
     "Attempt",
     "Change",
+    "Heir",
     "InputFile",
     "Inputs",
     "KnownResults",
@@ -55,7 +57,9 @@ __all__ = [
     "find_changes",
     "fingerprint",
     "load_result",
+    "lock_folder",
     "open_attempt",
+    "replace_result",
     "stale_reason",
     "write_json",
 ]
@@ -127,6 +131,7 @@ def stale_reason(cell: PlannedCell, known: KnownResults | None = None) -> str | 
 def find_changes(result: Result, known: KnownResults) -> Iterator[Change]:
     """What is no longer as the result has it: its own files, its inputs, results it was made of."""
     yield from _changed_outputs(result)
+    yield from _changed_heir(result)
     yield from _changed_inputs(result)
     yield from _changed_upstream(result, known)
 
@@ -147,6 +152,23 @@ def _changed_outputs(result: Result) -> Iterator[Change]:
         else:
             if status.st_size != row.size or not stat.S_ISREG(status.st_mode):
                 yield Change(f"output {row.path} changed", row.size, status.st_size)
+
+
+def _changed_heir(result: Result) -> Iterator[Change]:
+    """Whether what was made of removed files is still there, and whole."""
+    heir = result.heir
+    if heir is None:
+        return
+    gone = f"outputs were removed when {heir.cell} was made of them"
+    try:
+        now = load_result(heir.result)
+    except DataError as error:
+        yield Change(f"{gone}, and its result is gone: {error}")
+        return
+    if now.uuid != heir.uuid:
+        yield Change(f"{gone}, and it was made again", heir.uuid, now.uuid)
+    for change in _changed_outputs(now):
+        yield Change(f"{gone}, and its {change.reason}", change.before, change.after)
 
 
 def _changed_inputs(result: Result) -> Iterator[Change]:
@@ -234,7 +256,7 @@ class Attempt:
             data=data,
             folder=home,
         )
-        write_json(home / RESULT, _to_json(result))
+        replace_result(result)
         return result
 
 
@@ -246,13 +268,7 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
     Raises :class:`StorageError` if another process works in the folder.
     """
     home = Path(cell.output)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = (home / ".lock").open("w")
-    except OSError as error:
-        raise StorageError(f"{home}: {error.strerror}") from error
-    with lock:
-        _lock(lock, home)
+    with lock_folder(home):
         try:
             _sweep(home)
             attempt = Attempt(cell, home / _attempt_name())
@@ -264,6 +280,19 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
             raise StorageError(f"{home}: {error.strerror}") from error
         finally:
             _sweep(home)
+
+
+@contextmanager
+def lock_folder(home: Path) -> Iterator[None]:
+    """Work in a cell's folder, alone; raises :class:`StorageError`."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = (home / ".lock").open("w")
+    except OSError as error:
+        raise StorageError(f"{home}: {error.strerror}") from error
+    with lock:
+        _lock(lock, home)
+        yield
 
 
 def _lock(lock: TextIO, home: Path) -> None:
@@ -325,10 +354,13 @@ def _describe(path: Path, folder: Path) -> OutputFile:
     return OutputFile(name, path.stat().st_size, digest)
 
 
-def _to_json(result: Result) -> dict[str, Any]:
+def replace_result(result: Result) -> None:
+    """Write a result in place of the one in its folder; raises :class:`OSError`."""
     value = asdict(result)
     del value["folder"]
-    return {"hcrc": 1, **value}
+    if result.heir is None:
+        del value["heir"]
+    write_json(result.folder / RESULT, {"hcrc": 1, **value})
 
 
 def _provenance(started: float) -> dict[str, Any]:

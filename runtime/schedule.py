@@ -12,10 +12,10 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .agenda import Agenda
+from .agenda import Agenda, result_key
 from .bundle import Bundle, CellHead, JobHead, Request
 from .console import Console, format_seconds
 from .errors import DataError
@@ -144,8 +144,9 @@ class Schedule:
 
     def _start(self, number: int) -> None:
         head = self._bundle.head(number)
-        if self._launch.force and number not in self._forced:
-            self._forced[number] = {cell.output: _uuid(cell) for cell in head.cells}
+        if number not in self._forced:
+            forced = [cell for cell in head.cells if self._is_forced(cell)]
+            self._forced[number] = {cell.output: _uuid(cell) for cell in forced}
         stale = self._stale_cells(head, range(len(head.cells)))
         if number not in self._attempts:
             self._recount(number, len(stale))
@@ -155,13 +156,18 @@ class Schedule:
         attempt = self._attempts[number] = self._attempts.get(number, 0) + 1
         share = self._pool.take(self._requests[number])
         task = self._agenda.todo[number].task
-        job = start_job(self._launch, head, task, list(stale), attempt, share)
+        launch = replace(self._launch, force=bool(self._forced[number]))
+        job = start_job(launch, head, task, list(stale), attempt, share)
         self._running[number] = job
         self._journal.write(
             "start", job=number, id=head.id, attempt=attempt, cells=list(stale), log=job.log.name
         )
         count = f" ({len(stale)} of {len(head.cells)} cells)" if len(head.cells) > 1 else ""
         self._console.start(number, head.id, next(iter(stale.values())) + count)
+
+    def _is_forced(self, cell: CellHead) -> bool:
+        """Whether a cell is made anew, even where its result holds."""
+        return self._launch.force or result_key(f"{cell.output}/{RESULT}") in self._agenda.again
 
     def _recount(self, number: int, stale: int) -> None:
         """What its upstream made may leave a cell as it was, after all."""

@@ -15,7 +15,15 @@ from hcrc.runtime.data.root import open_joined
 from hcrc.runtime.data.truth import load_truth, write_truth
 from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.nn.roc import roc
-from hcrc.runtime.result import Result, load_result
+from hcrc.runtime.result import (
+    Heir,
+    KnownResults,
+    PlannedCell,
+    Result,
+    find_changes,
+    load_result,
+    stale_reason,
+)
 from hcrc.runtime.tasks import evaluate, merge
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -173,6 +181,47 @@ def test_a_base_file_that_has_changed_is_refused(copy: Path) -> None:
     assert text.startswith("DIR/b.root:Events: has 40 entries and uuid ")
     (copy / "b.root").unlink()
     assert refusal(copy) == "DIR/b.root: No such file or directory"
+
+
+def planned(result: Result) -> PlannedCell:
+    return make_cell("evaluate", result.spec, result.folder, result.cell)
+
+
+def test_clean_removes_what_was_merged_and_the_evaluations_hold(copy: Path) -> None:
+    whole = [load_result(copy / f"evaluate{offset}" / "result.json") for offset in OFFSETS]
+    merged = run_merge(copy, execution={"clean": True})
+    assert load_result(copy / "merge" / "result.json") == merged
+    assert {*read_tree(merged.path("chunk-0001"))} == {*COLUMNS}
+    for before in whole:
+        after = load_result(before.folder / "result.json")
+        assert (after.uuid, after.heir) == (
+            before.uuid,
+            Heir(f"{copy}/merge/result.json", "merge", merged.uuid),
+        )
+        assert {*after.files} == {"truth-0000", "truth-0001"}
+        assert not [*before.folder.rglob("*.root")]
+        assert not (before.folder / before.attempt / "chunks").exists()
+        assert stale_reason(planned(after)) is None
+    assert [change.reason for change in find_changes(merged, KnownResults())] == []
+    text = "its friend trees were removed when merge was made of them: run evaluate0 again"
+    with pytest.raises(DataError, match=text):
+        run_merge(copy)
+    merged.path("chunk-0001").unlink()
+    reason = stale_reason(planned(load_result(whole[0].folder / "result.json")))
+    assert reason is not None
+    assert reason.startswith("outputs were removed when merge was made of them, and its output ")
+    (copy / "merge" / "result.json").unlink()
+    reason = stale_reason(planned(load_result(whole[0].folder / "result.json")))
+    assert reason is not None
+    assert "made of them, and its result is gone: " in reason
+
+
+def test_nothing_is_removed_where_the_merge_fails(copy: Path) -> None:
+    (copy / "b.root").unlink()
+    with pytest.raises(DataError):
+        run_merge(copy, execution={"clean": True})
+    assert load_result(copy / "evaluate0" / "result.json").heir is None
+    assert chunk(copy, 0, 0, 0).exists()
 
 
 def test_one_seed_is_its_own_mean(copy: Path) -> None:

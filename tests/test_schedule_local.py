@@ -15,6 +15,7 @@ import pytest
 from hcrc.runtime.errors import StorageError
 from hcrc.runtime.journal import Journal
 from hcrc.runtime.result import load_result
+from hcrc.runtime.retire import retire_files
 from workplace import FAKE, PATIENCE_S, Workplace, wait_for
 
 ALL = {"a[0]": 1, "a[1]": 1, "b[0]": 1, "b[1]": 1, "m": 1}
@@ -370,3 +371,26 @@ def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
     plan.unlink()
     _, err = place.run(code=1)
     assert err.endswith("not a bundle\n")
+
+
+def test_what_was_removed_is_made_again_only_if_it_is_read_again(place: Workplace) -> None:
+    place.run()
+    merged = load_result(place.output("m") / "result.json")
+    for name in ("b[0]", "b[1]"):
+        result = load_result(place.output(name) / "result.json")
+        assert retire_files(result, ["out"], merged) == result.files["out"].size
+        assert not result.path("out").exists()
+    place.tries()
+    assert "nothing to do: all 5 cells are up to date" in place.run()[0]
+    place.hashes["m"] = "another"
+    place.write()
+    out, _ = place.run("--dry-run")
+    assert "would run   b[0]: files of it were removed, and are read again" in out
+    assert "would run   m: after b[0]" in out
+    _, err = place.run("--only", "m", code=1)
+    assert "m needs b[0], not up to date: files of it were removed" in err
+    assert place.tries() == {}
+    place.run()
+    assert place.tries() == {"b[0]": 1, "b[1]": 1, "m": 1}
+    assert load_result(place.output("b[0]") / "result.json").heir is None
+    assert "nothing to do" in place.run()[0]

@@ -64,6 +64,11 @@ def load_seed(attempt: Attempt, reference: Reference) -> Seed:
     trained = attempt.read_result(models["result"])
     check_data(trained, TRAINED)
     path = result.folder / RESULT
+    if result.heir is not None:
+        raise DataError(
+            f"{path}: its friend trees were removed when {result.heir.cell} was made of them: "
+            f"run {result.cell} again"
+        )
     check_rocs(result.data["classifier"], path)
     if trained.uuid != models["uuid"]:
         raise DataError(f"{models['result']}: made again since {path} used its models")

@@ -27,10 +27,11 @@ from ..data.root import open_friend, open_joined
 from ..data.scores import chunk_path, file_range, write_scores
 from ..data.seeds import Seed, check_seeds, check_stage, load_seed, load_truths
 from ..data.truth import NO_LABEL, Truth, load_ids
-from ..errors import DataError
+from ..errors import DataError, JobError
 from ..job import Context
 from ..nn.roc import roc
-from ..result import Attempt, Inputs, open_attempt
+from ..result import Attempt, Inputs, Result, open_attempt
+from ..retire import retire_files
 from ..spec import Cell, Dataset, MergeSpec
 from ..strict import read
 
@@ -126,7 +127,24 @@ def merge(attempt: Attempt, context: Context) -> None:
     check_events(seeds, concatenate(ids))
     friend = to_json(spec.name, written, data)
     verify(friend, targets)
-    attempt.commit(files, {"friend": friend, **describe(seeds, scores, len(concatenate(ids)))})
+    said = describe(seeds, scores, len(concatenate(ids)))
+    result = attempt.commit(files, {"friend": friend, **said})
+    if execution.clean:
+        verify(result.data["friend"], targets)
+        clean(seeds, result, context)
+
+
+def clean(seeds: list[Seed], merged: Result, context: Context) -> None:
+    """Remove the friend trees of the evaluations, now that they are merged; truths stay."""
+    for seed in seeds:
+        names = [name for name in seed.result.files if name.startswith("chunk-")]
+        try:
+            size = retire_files(seed.result, names, merged)
+        except (JobError, OSError) as error:
+            text = f"the friend trees of {seed.result.cell} are not removed: {error}"
+        else:
+            text = f"removed the friend trees of {seed.result.cell}: {size / 1e6:.1f} MB"
+        context.events.message(merged.cell, text)
 
 
 def list_targets(attempt: Attempt, seed: Seed, spec: MergeSpec) -> list[Target]:
