@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
         "help": Command("help", "explain a command, or every key, option and setting"),
         "init": Command("init", "write a commented workflow to start from"),
+        "import": Command("import_", "make a workflow of the older tool's files, and prove it"),
         "check": Command("check", "say everything that is wrong with a workflow, write nothing"),
         "explain": Command("explain", "say what the code of an error or a warning means"),
         "expand": Command("expand", "show every job of a workflow, write nothing"),
