@@ -4,8 +4,8 @@
                                  [--bps PYTHON]
     python benchmarks/compile.py --short
 
-Each command runs in a process of its own, all in turn, ``--rounds`` times: CPU seconds (user and
-system) are the least of them, peak memory is the highest. The yardsticks:
+Each command runs in a process of its own, ``--rounds`` times, those that are compared in turn:
+CPU seconds (user and system) are the least of them, peak memory is the highest. The yardsticks:
 
 - ``htcondor2.dags`` writes the same DAG and checks nothing: ``pip install htcondor``;
 - ``snakemake -n`` of the same rules, at a tenth of the cells: ``pip install snakemake``;
@@ -56,6 +56,11 @@ class Spent(NamedTuple):
     output: str
 
 
+def peer(python: str, script: str, *words: str) -> list[str]:
+    """The command that runs a script of ``peers/`` with a python that has what it imports."""
+    return [python, str(PEERS / script), *words]
+
+
 class Bench:
     """Runs commands, ``rounds`` times each, every time in an empty folder below one."""
 
@@ -67,22 +72,23 @@ class Bench:
         self.environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "pycache")}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    def compile(self, cells: int) -> Spent:
-        """Compile the sweep, all checks included; the output is the bundle's folder."""
+    def compile(self, cells: int) -> list[str]:
+        """The command that compiles the sweep, all checks included; it prints the bundle."""
         path = self.folder / f"sweep{cells}.yml"
         path.write_text(WORKFLOW.replace("LAST", str(cells - 1)), "utf-8")
         command = [sys.executable, "-m", "hcrc.compiler", "compile", str(path)]
-        return self.spend([*command, "-o", str(self.folder / "bundles" / "RUN")])
+        return [*command, "-o", str(self.folder / "bundles" / "RUN")]
 
-    def peer(self, python: str, script: str, *words: str) -> Spent:
-        """Run a script of ``peers/`` with a python that has what it imports."""
-        return self.spend([python, str(PEERS / script), *words])
+    def spend(self, *commands: list[str]) -> list[Spent]:
+        """Run commands in turn, after a round to warm up.
 
-    def spend(self, command: list[str]) -> Spent:
-        """The least CPU seconds and the highest memory of some rounds, after one to warm up."""
-        found = [self._run(command) for _ in range(1 + self.rounds)][1:]
-        least = min(found, key=lambda one: one.cpu)
-        return least._replace(peak=max(one.peak for one in found))
+        Of each, the least CPU seconds and the highest memory.
+        """
+        rounds = [[self._run(command) for command in commands] for _ in range(1 + self.rounds)][1:]
+        return [
+            min(found, key=lambda one: one.cpu)._replace(peak=max(one.peak for one in found))
+            for found in zip(*rounds, strict=True)
+        ]
 
     def _run(self, command: list[str]) -> Spent:
         self.runs += 1
@@ -121,13 +127,15 @@ def has(python: str, module: str) -> bool:
 def compare(bench: Bench, options: argparse.Namespace) -> Iterator[tuple[str, float, str]]:
     """Measure all; what each figure is, the figure, and what it should be."""
     many, few = options.cells, options.cells // 10
-    small, large = bench.compile(few), bench.compile(many)
+    small, large = bench.spend(bench.compile(few), bench.compile(many))
     show("hcrc compile", few, small)
     show("hcrc compile", many, large)
     yield f"CPU({many:,}) / CPU({few:,})", large.cpu / small.cpu, "at most 11"
     yield "peak memory, MiB", large.peak, "at most 60"
     if has(options.htcondor2, "htcondor2.dags"):
-        dags = bench.peer(options.htcondor2, "dags.py", str(many), "dags")
+        command = peer(options.htcondor2, "dags.py", str(many), "dags")
+        large, dags = bench.spend(bench.compile(many), command)
+        show("hcrc compile", many, large)
         show("htcondor2.dags", many, dags)
         yield "CPU / that of htcondor2.dags", large.cpu / dags.cpu, "at most 1.0"
         yield "memory / that of htcondor2.dags", large.peak / dags.peak, "at most 0.6"
@@ -143,7 +151,7 @@ def compare(bench: Bench, options: argparse.Namespace) -> Iterator[tuple[str, fl
         yield "CPU of snakemake -n / ours", dry.cpu / small.cpu, "at least 40"
         yield "CPU of it quiet / ours", quiet.cpu / small.cpu, ""
     if has(options.bps, "lsst.ctrl.bps.htcondor"):
-        whole = bench.peer(options.bps, "bps.py", str(few), "bps")
+        (whole,) = bench.spend(peer(options.bps, "bps.py", str(few), "bps"))
         prepare = whole._replace(cpu=float(whole.output.splitlines()[-1]))
         show("BPS, with its imports", few, whole)
         show("BPS, prepare alone", few, prepare)
@@ -152,8 +160,9 @@ def compare(bench: Bench, options: argparse.Namespace) -> Iterator[tuple[str, fl
 
 def check_short(bench: Bench) -> Iterator[tuple[str, float, str]]:
     """Measure small plans; after the figures, one that is far off ends the program."""
-    small, large = bench.compile(2_000), bench.compile(20_000)
-    dumps = float(bench.peer(sys.executable, "dumps.py", large.output).output)
+    small, large = bench.spend(bench.compile(2_000), bench.compile(20_000))
+    (written,) = bench.spend(peer(sys.executable, "dumps.py", large.output))
+    dumps = float(written.output)
     show("hcrc compile", 2_000, small)
     show("hcrc compile", 20_000, large)
     figures = [

@@ -28,7 +28,7 @@ def write_jobs(plan: Plan, file: BinaryIO) -> tuple[str, bytes]:
             for number in range(len(task)):
                 lines.add_long(pattern.pieces(number))
             continue
-        texts = map(str.encode, pattern)
+        texts = iter(pattern)
         while batch := list(islice(texts, BATCH)):
             lines.add(batch)
     return lines.sha.hexdigest(), lines.index()
@@ -43,10 +43,13 @@ class LineFile:
         self._starts = array("Q")
         self._size = 0
 
-    def add(self, lines: Sequence[bytes]) -> None:
+    def add(self, lines: Sequence[str]) -> None:
         """Write some lines, with their ends."""
-        self._starts.extend(islice(accumulate(map(len, lines), initial=self._size), len(lines)))
-        self._put(b"".join(lines))
+        text = "".join(lines)
+        # Where all is ASCII, as it mostly is, a line has as many bytes as characters.
+        sizes = map(len, lines if text.isascii() else map(str.encode, lines))
+        self._starts.extend(islice(accumulate(sizes, initial=self._size), len(lines)))
+        self._put(text.encode())
 
     def add_long(self, pieces: Iterable[str]) -> None:
         """Write one line, with its end, in pieces."""

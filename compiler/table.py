@@ -5,11 +5,9 @@ Ids, folders and specs are written from the axes' values each time that they are
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import islice
-from operator import itemgetter
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from .folders import axis_text
@@ -152,8 +150,9 @@ class HexColumn:
         self.table = table
 
     def __iter__(self) -> Iterator[str]:
-        rows = struct.iter_unpack(f"{HASH_BYTES}s", self.table.hashes)
-        return map(bytes.hex, map(itemgetter(0), rows))
+        hashes, step = self.table.hashes, BATCH * HASH_BYTES
+        batches = (hashes[start : start + step] for start in range(0, len(hashes), step))
+        return chain.from_iterable(batch.hex(" ", HASH_BYTES).split() for batch in batches)
 
     def pieces(self, number: int) -> tuple[str]:
         """One of the hashes."""
