@@ -355,3 +355,43 @@ def check_findings(found):
         assert found.diagnostics
     else:
         assert {row.result for row in found.rows} & {"differs"} == set()
+
+
+def test_types_of_parameters_follow_their_uses(place):
+    """One template key in texts, with a format, as a number, as a range and as a boolean."""
+    Path("a.yml").write_text(
+        "main: {{module: train}}\n"
+        "model:\n  - module: HCR.FvT.baseline.Train\n    option:\n"
+        "      - --kfolds {k}\n      - --kfold-seed-offsets {o}\n"
+        "      - --architecture\n      - attention: {b}\n        n_features: {k}\n"
+        "dataset:\n  - {{module: cache, option: [--input, 'a-{k:03d}-{b}-{s}-{n:.1f}']}}\n"
+        "setting:\n  - {{module: IO, option: [output: 'o {o}']}}\n"
+    )
+    found = command('template "{k: 4, o: 0-1 3, b: yes, s: 007, n: 0.25}" a.yml')
+    declared = found.text.partition("parameters:\n")[2].partition("include:")[0]
+    declared = declared.partition("tasks:")[0]
+    assert sorted(declared.splitlines()) == [
+        "  b: {type: string, default: \"True\"}",
+        "  k: {type: integer, default: 4}",
+        "  n: {type: number, default: 0.25}",
+        "  o: {type: range, default: 0-1 3}",
+        "  s: {type: string, default: \"7\"}",
+    ]  # fmt: skip
+    assert 'dataset: "a-{k:03d}-{b}-{s}-{n:.1f}"' in found.text
+    assert 'IO: {output: "o {o}"}' in found.text
+    assert "attention: true" in found.text
+    assert "differs" not in {row.result for row in found.rows}
+    assert [item.code for item in found.diagnostics].count("template-written-out") == 1
+
+
+def test_no_folds_are_no_training(place):
+    found = command("train -dataset cache --input a.json -model HCR.FvT.baseline.Train "
+                    "--kfold-offsets 3-5")  # fmt: skip
+    assert [item.code for item in found.diagnostics] == ["legacy-ignored", "legacy-options"]
+    assert found.text is None
+
+
+def test_the_naming_of_files_keeps_its_braces(place):
+    found = command('analyze a.json -analysis kfold.Merge --naming "{name}_{start}.root"')
+    assert 'naming: "{{name}}_{{start}}.root"' in found.text
+    assert {row.result for row in found.rows} == {"same"}

@@ -118,8 +118,7 @@ class _Back:
         """An evaluate task: a model, and what all models share."""
         if first:
             datasets = [_dataset(use) for use in task["datasets"]]
-            naming = _unescape(task.get("naming"))
-            datasets[0].words.extend(["--eval-naming", naming] if naming else [])
+            datasets[0].words.extend(_options(task, {"naming": "--eval-naming"}))
             self.found += datasets
             self.main += [*_options(task, {"max_evaluators": "--max-evaluators"}), *_device(task)]
         stage = next(old for old, new in STAGES.items() if new == task["stage"])
@@ -145,8 +144,8 @@ def _dataset(use: Any) -> Words:
 
 
 def _merge(task: dict[str, Any]) -> list[str]:
-    words = _options(task, {"name": "--name", "step": "--step", "workers": "--workers"})
-    words += _options({"naming": _unescape(task.get("naming"))}, {"naming": "--naming"})
+    words = _options(task, {"name": "--name", "naming": "--naming"})
+    words += _options(task, {"step": "--step", "workers": "--workers"})
     words += [f"--{key}" for key in ("clean",) if task.get(key)]
     stages = {new: old for old, new in STAGES.items()}
     return words + (["--stage", stages[task["stage"]]] if "stage" in task else [])
@@ -180,7 +179,3 @@ def _setting(name: str, values: dict[str, Any]) -> str:
         numbers = {word: number for number, word in LEVELS.items()}
         values = {**values, "level": numbers[values["level"]]}
     return f"json:##{json.dumps(values)}"
-
-
-def _unescape(text: str | None) -> str | None:
-    return None if text is None else text.replace("{{", "{").replace("}}", "}")

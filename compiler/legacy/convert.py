@@ -15,7 +15,6 @@ from .draft import Draft, Entry, Task
 from .modules import CATEGORIES, FLAG, MAIN, Expansion, Module
 from .old_settings import convert_settings
 from .options import MAINS, OTHER_MAINS, Given, options_of, parse_words
-from .symbols import escape_braces
 from .text import stop
 from .training import STAGE, train_model
 
@@ -284,7 +283,6 @@ class Converter:
             found = given.pop(option, None)
             if found and (option != "--stage" or found.words[0] in STAGES):
                 text = draft.text(found.words[0])
-                text = escape_braces(text) if option == "--naming" else text
                 task.add(key, STAGES.get(text, text), found.span)
             elif found:
                 given[option] = found

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from .draft import Draft
 from .modules import Module
 from .options import Given, options_of, parse_words
-from .symbols import escape_braces
 
 CHUNKS: Final = "chunks"
 ORDER: Final = ("use", "with", "friends", "tree", "max_workers")
@@ -60,7 +59,7 @@ def use_dataset(draft: Draft, module: Module, label: str) -> UsedDataset:
         elif name in WITH:
             _add_with(draft, use, given)
         elif name == "--eval-naming":
-            naming = escape_braces(draft.text(given.words[0]))
+            naming = draft.text(given.words[0])
         elif name != "--eval-base" or given.words[0] != CHUNKS:
             _not_there(draft, given, label)
     ordered = {key: use[key] for key in ORDER if key in use}

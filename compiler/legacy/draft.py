@@ -12,7 +12,7 @@ from ..ranges import RangeError, format_range, parse_range
 from .data import Data, Leaf, Table
 from .expand import Expander
 from .modules import Arg
-from .symbols import Symbols, escape_braces
+from .symbols import KINDS, Symbols, escape_braces
 from .text import has_marks, stop
 
 Field = tuple[str, str]
@@ -79,14 +79,14 @@ class Draft:
         if arg.parts > 1:
             self.write_out(arg.marked.chars, arg.span)
             return escape_braces(str(arg))
-        return self.template(arg.marked.chars)
+        return self.template(arg.marked.chars, arg.span)
 
-    def template(self, marked: str) -> str:
-        """A text with marks as a template."""
-        for name in self.symbols.names(marked):
-            parameter = self.symbols.parameters[name]
-            parameter.take("string")
-            parameter.used = True
+    def template(self, marked: str, span: Span) -> str:
+        """A text with marks as a template, or written out where a parameter does not fit."""
+        for parameter, kind in self.symbols.uses(marked):
+            if not parameter.take(kind):
+                self.write_out(marked, span)
+                return escape_braces(self.symbols.filled(marked))
         return self.symbols.template(marked)
 
     def whole(self, arg: Arg) -> Any:
@@ -118,10 +118,9 @@ class Draft:
             plain = value is None or isinstance(value, bool | int | float)
             return value if plain else escape_braces(str(value))
         if isinstance(value, str):
-            return self.template(data.marks.chars)
-        kinds = {bool: "boolean", int: "integer", float: "number"}
+            return self.template(data.marks.chars, data.span)
         parameter = self.symbols.lone(data.marks.chars)
-        if parameter is not None and parameter.take(kinds.get(type(value), "")):
+        if parameter is not None and parameter.take(KINDS.get(type(value), "")):
             return f"{{{parameter.name}}}"
         self.write_out(data.marks.chars, data.span)
         return value

@@ -112,7 +112,7 @@ def _output(draft: Draft, main: Module, data: Leaf) -> str:
         return symbols.variable("USER") if key == "user" else symbols.mark(Symbol(key, ""))
 
     text = data.text or Text(data.value, (0,) * (len(data.value) + 1), data.span.source)
-    return draft.template(fill(text, value).chars)
+    return draft.template(fill(text, value).chars, data.span)
 
 
 def _keep_timestamp(draft: Draft) -> None:

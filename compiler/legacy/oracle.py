@@ -47,6 +47,10 @@ def _group(group: Group, files: Files) -> Iterable[Words]:
             data = data[key] if isinstance(data, dict) else data[int(key)]
         if group.first and MAIN in data:
             yield _module(MAIN, data[MAIN])
+        flags = data.get(FLAG) or []
+        yield from (
+            Words(FLAG, each, []) for each in ([flags] if isinstance(flags, str) else flags)
+        )
         for category in CATEGORIES:
             yield from (_module(category, each) for each in data.get(category) or [])
 

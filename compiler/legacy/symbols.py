@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from ..diagnostics import Span
@@ -14,6 +15,9 @@ from .data import Data, Leaf, plain
 from .text import MARKS, is_mark, stop
 
 NUMBERS: Final = ("integer", "number")
+KINDS: Final[Mapping[type, str]] = MappingProxyType(
+    {bool: "boolean", int: "integer", float: "number"}
+)
 FIRST_STAND_IN: Final = 11
 MAX_WIDTH: Final = 999
 
@@ -41,11 +45,19 @@ class Parameter:
         self.help = ""
         self.type = ""
         self.used = False
+        self.in_text = False
 
     def take(self, kind: str) -> bool:
-        """Use it with a type; whether that goes together with its value and the other uses."""
-        if kind == "string" or self.type == kind or {self.type, kind} == set(NUMBERS):
-            self.type = "number" if kind != self.type and self.type in NUMBERS else self.type
+        """Use it with a type; whether that goes together with its value and the other uses.
+
+        The older tool wrote True and False into texts, which hcrc writes true and false.
+        """
+        if "boolean" in (kind, self.type) and (kind == "string" or self.in_text):
+            return False
+        if kind == "string":
+            self.in_text = True
+        elif self.type == kind or {self.type, kind} == set(NUMBERS):
+            self.type = "number" if kind != self.type else kind
         elif self.type or not self.fits(kind):
             return False
         else:
@@ -119,6 +131,16 @@ class Symbols:
         symbols = [self.find(each) for each in text if is_mark(each)]
         names = [self.of_variable(each.name) if each.variable else each.name for each in symbols]
         return [name for name in names if name in self.parameters]
+
+    def uses(self, text: str) -> list[tuple[Parameter, str]]:
+        """The parameters in a text with marks, each with the type that its format asks for."""
+        found = []
+        for mark in filter(is_mark, text):
+            for name in self.names(mark):
+                parameter = self.parameters[name]
+                kind = KINDS.get(type(parameter.value), "string")
+                found.append((parameter, kind if self.find(mark).spec else "string"))
+        return found
 
     def lone(self, text: str) -> Parameter | None:
         """The parameter that a text consists of."""

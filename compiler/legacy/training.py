@@ -91,6 +91,9 @@ def _folds(draft: Draft, task: Task, given: Mapping[str, Given], label: str) -> 
     chosen = given.get("--kfold-offsets")
     if chosen:
         text = draft.range(chosen.words, "--kfold-offsets", count)
+        if text is None:
+            message = "the older tool trains nothing: --kfold-offsets leaves no fold"
+            raise stop("legacy-options", message, chosen.span)
         task.add("fold_offsets", text, chosen.span)
     if offsets and axis is not None:
         task.add("for", {"offset": axis}, offsets.span)
