@@ -17,7 +17,7 @@ from .execution import execution_keys
 from .folders import absolute_path, join_output, refuse_folder
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
-from .parameters import Binding
+from .parameters import DEFERRED, Binding
 from .ranges import range_of
 from .rebinding import reach, rebind
 from .schema import shipped_check, validate
@@ -242,7 +242,7 @@ class Keys:
         bindings = self._bindings(point)
         if part.key == "command":
             bindings |= self._names
-        done = substitute(part.node, bindings)
+        done = substitute(part.node, bindings, DEFERRED if part.key == "output" else ())
         self.scope.used |= done.used - self.task.axes.keys() - self._names.keys()
         self.scope.diagnostics += done.diagnostics
         return None if done.diagnostics else done.node

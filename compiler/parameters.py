@@ -27,11 +27,11 @@ from .parse import (
     to_plain,
 )
 from .ranges import range_of
-from .template import ENVIRONMENT, Binding, names_in, substitute, unquoted_placeholder
+from .template import ENVIRONMENT, TIMESTAMP, Binding, names_in, substitute, unquoted_placeholder
 
 __all__ = ["Binding", "bind", "unused_parameters"]
 
-DEFERRED: Final = ("timestamp",)
+DEFERRED: Final = (TIMESTAMP,)
 RESERVED: Final = (ENVIRONMENT, *DEFERRED)
 _NOUNS: Final = (
     ("string", "a string"),

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from .defaults import fill_defaults, take_texts
 from .diagnostics import Diagnostic, suggest
 from .folders import refuse_folder
-from .nodes import Entry, Node, Scalar, to_plain
+from .nodes import Entry, Node, Scalar, to_plain, without
 from .nodes import Mapping as MappingNode
-from .parameters import Binding
+from .parameters import DEFERRED, Binding
 from .parse import parse
 from .schema import load_schemas, validate
-from .template import substitute
+from .template import Substitution, substitute
 from .uses import merge_nodes
 from .values import Json
 
@@ -60,12 +60,36 @@ def effective_settings(
     empty: dict[str, Json] = {name: {} for name in load_schemas()[SCHEMA]["properties"]}
     if merged is None:
         return fill_defaults(empty, SCHEMA), [], set()
-    done = substitute(merged, bindings)
+    done = _fill(merged, bindings)
     node = take_texts(done.node, SCHEMA)
     diagnostics = list(done.diagnostics) or validate(node, SCHEMA, bound=True)
     diagnostics = diagnostics or _check_base(node)
     plain = {} if diagnostics else to_plain(node)
     return fill_defaults({**empty, **plain}, SCHEMA), diagnostics, set(done.used)
+
+
+def _fill(settings: MappingNode, bindings: Mapping[str, Binding]) -> Substitution:
+    """The settings filled; ``{timestamp}`` stays in IO.output, and can stand nowhere else."""
+    group = settings.entries.get("IO")
+    within = group.value if group else None
+    base = within.entries.get("output") if isinstance(within, MappingNode) else None
+    if base is None:
+        return substitute(settings, bindings)
+    done = substitute(_with_base(settings, None), bindings)
+    own = substitute(base.value, bindings, DEFERRED)
+    node = _with_base(done.node, base._replace(value=own.node))
+    return Substitution(node, [*done.diagnostics, *own.diagnostics], done.used | own.used)
+
+
+def _with_base(settings: Node, base: Entry | None) -> Node:
+    """The settings with another IO.output, or without one."""
+    if not isinstance(settings, MappingNode):
+        return settings
+    group = settings.entries["IO"]
+    kept = without(group.value, "output") if isinstance(group.value, MappingNode) else group.value
+    if base is not None and isinstance(kept, MappingNode):
+        kept = kept.replace({**kept.entries, "output": base})
+    return settings.replace({**settings.entries, "IO": group._replace(value=kept)})
 
 
 def _check_base(node: Node) -> list[Diagnostic]:

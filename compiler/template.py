@@ -13,6 +13,7 @@ from .diagnostics import Diagnostic, Note, Span, show, suggest
 from .parse import Entry, Mapping, Node, Scalar, Sequence, span_within
 
 ENVIRONMENT: Final = "env"
+TIMESTAMP: Final = "timestamp"
 NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _LONE: Final = re.compile(r"([A-Za-z_]\w*)(?::[^{}]*)?", re.ASCII)
@@ -271,6 +272,9 @@ class _Filler:
             span = span_within(node, placeholder.start, placeholder.end)
             help = suggest(name, [*self.bindings, *self.deferred])
             message = f"there is no parameter {show(name)}"
+            if name == TIMESTAMP:
+                message = f"{{{name}}} has no value here"
+                help = "it stands for the start of a run in output and IO.output alone"
             self.diagnostics.append(
                 Diagnostic("unknown-placeholder", message, span, help, node.notes)
             )

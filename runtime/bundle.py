@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from .errors import SpecError
+from .timestamp import FORMAT, MARK, REFERENCE_KEYS, fill, fill_job, read_moment
 
 T = TypeVar("T")
-REFERENCE_KEYS: Final = {"cell", "result", "hash"}
+STATE: Final = "run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,21 @@ class JobHead:
     request: Request
     device: str
     environment: Mapping[str, str]
+    timestamp: str
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A plan on disk. The tasks' jobs are numbered one task after the other, needs first."""
+    """A plan on disk. The tasks' jobs are numbered one task after the other, needs first.
+
+    ``moment`` is when its run began, if it did: what ``{timestamp}`` in folders stands for.
+    """
 
     folder: Path
     name: str
     hash: str
     tasks: tuple[Task, ...]
+    moment: time.struct_time | None = None
 
     @property
     def jobs(self) -> Path:
@@ -79,7 +86,7 @@ class Bundle:
     @property
     def state(self) -> Path:
         """Where a run keeps its logs, its journal and its lock."""
-        return self.folder / "run"
+        return self.folder / STATE
 
     def task(self, name: str) -> Task:
         """The task of that name; it has to be one of the bundle's."""
@@ -93,13 +100,23 @@ class Bundle:
                 if entry := index.read(8):
                     lines.seek(struct.unpack("<Q", entry)[0])
                 for number in range(first, end):
-                    yield _read_head(lines.readline(), number, self.jobs)
+                    yield _read_head(lines.readline(), number, self.jobs, self.moment)
         except (OSError, struct.error) as error:
             raise SpecError(f"{self.jobs}: {getattr(error, 'strerror', None) or error}") from error
 
     def head(self, number: int) -> JobHead:
         """One job; raises :class:`SpecError`."""
         return next(self.heads(number, number + 1))
+
+    def at(self, moment: time.struct_time | None) -> Bundle:
+        """The bundle of a run that began then; raises :class:`SpecError`."""
+        tasks = tuple(
+            replace(task, root=fill(task.root, moment, self.head(task.first).timestamp))
+            if moment is not None and MARK in task.root and task.end > task.first
+            else task
+            for task in self.tasks
+        )
+        return replace(self, tasks=tasks, moment=moment)
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -117,11 +134,11 @@ def open_bundle(folder: Path) -> Bundle:
             raise SpecError(f"{path}: not a plan of hcrc 1")
         tasks = tuple(_read_task(row) for row in plan["tasks"])
         _check_ranges(tasks, _typed(int, plan["jobs"]), count, path)
-        return Bundle(
-            folder.absolute(), _typed(str, plan["name"]), _typed(str, plan["hash"]), tasks
-        )
+        names = _typed(str, plan["name"]), _typed(str, plan["hash"])
+        bundle = Bundle(folder.absolute(), *names, tasks)
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path}: not a plan of hcrc 1: {error}") from error
+    return bundle.at(read_moment(bundle.state))
 
 
 def _read_task(row: Any) -> Task:
@@ -143,9 +160,9 @@ def _check_ranges(tasks: Sequence[Task], jobs: int, count: int, path: Path) -> N
         raise SpecError(f"{path}: the tasks' jobs are not those of jobs.jsonl: compile again")
 
 
-def _read_head(line: bytes, number: int, path: Path) -> JobHead:
+def _read_head(line: bytes, number: int, path: Path, moment: time.struct_time | None) -> JobHead:
     try:
-        value = json.loads(line)
+        value = fill_job(json.loads(line), moment if MARK.encode() in line else None)
         if value["number"] != number:
             raise SpecError(f"{path}: line {number} holds another job: compile again")
         needs = tuple(_typed(int, need) for need in value["needs"])
@@ -162,6 +179,7 @@ def _read_head(line: bytes, number: int, path: Path) -> JobHead:
             request,
             _typed(str, run["device"]),
             _read_environment(run.get("environment", {})),
+            _typed(str, run.get("timestamp", FORMAT)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise SpecError(f"{path}: job {number} is not a job of hcrc 1: {error}") from error

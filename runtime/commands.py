@@ -33,6 +33,7 @@ from .machine import Pool, count_cores, list_gpus, measure_memory_mb
 from .process import Launch, runtime_command
 from .schedule import Outcome, Policy, Schedule
 from .summary import count_run, report_failures, summarise
+from .timestamp import forget_moment, note_moment
 from .why import answer_why
 
 DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
@@ -142,6 +143,8 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
     if arguments.only and arguments.start:
         raise UsageError("--only and --from cannot be given together")
     bundle = open_bundle(arguments.bundle)
+    if not arguments.dry_run:
+        bundle = bundle.at(note_moment(bundle.state))
     selection = select_tasks(bundle.tasks, arguments.only, arguments.start, arguments.force)
     locks = lock_files(bundle, selection.chosen)
     with nullcontext() if arguments.dry_run else hold_locks(locks):
@@ -174,6 +177,8 @@ def clean(bundle: Bundle, dry_run: bool) -> int:
             print(f"{'would remove' if dry_run else 'removed'}  {cell}  {home}")
             if not dry_run:
                 remove_result(home)
+        if not dry_run:
+            forget_moment(bundle.state)
     print(f"{count_noun(found, 'result')} {'would be ' if dry_run else ''}removed")
     return 0
 

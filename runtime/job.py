@@ -15,12 +15,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
+from .bundle import STATE
 from .console import printable
 from .errors import JobError, PreemptedError, SpecError, StorageError
 from .events import EventWriter
 from .lifeline import hold_lifeline
 from .result import KnownResults, stale_reason
 from .spec import Execution, Job, read_job
+from .timestamp import MARK, fill_job, note_moment
 
 TASK_MODULES: Final = {
     task: f".tasks.{task}" for task in ("cache", "train", "evaluate", "merge", "plot", "command")
@@ -71,9 +73,11 @@ def read_line(path: Path, number: int) -> str:
 
 
 def load_job(path: Path, number: int) -> Job:
-    """One job of a bundle; raises :class:`SpecError`."""
+    """One job of a bundle, ``{timestamp}`` filled in its folders; raises :class:`SpecError`."""
+    line = read_line(path, number)
+    moment = note_moment(path.parent / STATE) if MARK in line else None
     try:
-        return read_job(json.loads(read_line(path, number)))
+        return read_job(fill_job(json.loads(line), moment))
     except (ValueError, RecursionError) as error:
         raise SpecError(f"{path}: job {number}: not JSON: {error}") from error
 

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from .agenda import result_key
@@ -19,6 +18,7 @@ from .job import read_line
 from .record import RESULT
 from .result import KnownResults, Result, find_changes, load_result
 from .spec import Cell, Job, read_job
+from .timestamp import fill_job
 
 STALE: Final = 3
 SHOWN: Final = 20
@@ -126,14 +126,14 @@ def _changes(result: Result, known: KnownResults) -> Iterator[Reason]:
 
 def load_planned(bundle: Bundle, number: int) -> Job:
     """One job of a bundle; raises :class:`SpecError`."""
-    return _read(read_line(bundle.jobs, number), bundle.jobs)
+    return _read(read_line(bundle.jobs, number), bundle)
 
 
-def _read(line: str, path: Path) -> Job:
+def _read(line: str, bundle: Bundle) -> Job:
     try:
-        return read_job(json.loads(line))
+        return read_job(fill_job(json.loads(line), bundle.moment))
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"{path}: not JSON: {error}") from error
+        raise SpecError(f"{bundle.jobs}: not JSON: {error}") from error
 
 
 def find_cells(bundle: Bundle, word: str) -> tuple[Job, list[Cell]]:
@@ -150,12 +150,12 @@ def find_cells(bundle: Bundle, word: str) -> tuple[Job, list[Cell]]:
         with bundle.jobs.open(encoding="utf-8") as lines:
             for line in lines:
                 if quoted in line:
-                    job = _read(line, bundle.jobs)
+                    job = _read(line, bundle)
                     cells = [cell for cell in job.cells if word in (job.id, cell.id)]
                     if cells:
                         return job, cells
                 elif len(ids) < KNOWN_IDS and f'"id":"{word.partition("[")[0]}[' in line:
-                    ids += [cell.id for cell in _read(line, bundle.jobs).cells]
+                    ids += [cell.id for cell in _read(line, bundle).cells]
     except (OSError, ValueError) as error:
         raise SpecError(f"{bundle.jobs}: {getattr(error, 'strerror', None) or error}") from error
     if word in ids:
