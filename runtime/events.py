@@ -11,17 +11,20 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
+
+LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class EventWriter:
     """Appends events to a file, line by line; without a path it writes nothing.
 
-    Opening and writing raise :class:`OSError`.
+    Messages below ``level`` are left out. Opening and writing raise :class:`OSError`.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, level: str = "info") -> None:
         self._stream: IO[str] | None = None
+        self._kept = LEVELS[LEVELS.index(level) :]
         if path is not None:
             self._stream = open(path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
 
@@ -46,9 +49,14 @@ class EventWriter:
         number = value if math.isfinite(value) else None
         self._write("metric", cell, name=name, value=number, where=where)
 
-    def message(self, cell: str, text: str) -> None:
+    def message(self, cell: str, text: str, level: str = "info") -> None:
         """One line for the user: a warning, or what the job decided by itself."""
-        self._write("message", cell, text=text)
+        if level in self._kept:
+            self._write("message", cell, level=level, text=text)
+
+    def failure(self, cell: str, code: int, text: str, traceback: str | None) -> None:
+        """What ended the job; the traceback is for what nobody expected."""
+        self._write("failure", cell, code=code, text=text, traceback=traceback)
 
     def _write(self, event: str, cell: str, **fields: Any) -> None:
         if self._stream is not None:

@@ -101,24 +101,54 @@ def main(path: Path, number: int, options: JobOptions) -> int:
         if options.device is not None:
             job = with_device(job, options.device)
         set_environment(job.execution)
-        if job.cells:
-            with EventWriter(options.events) as events:
-                run_job(job, events)
-    except JobError as error:
-        return _fail(error)
-    except OSError as error:
-        return _fail(as_storage_error(error))
-    except MemoryError:
-        return _fail(JobError("out of memory"))
-    except Exception:
-        traceback.print_exc()
-        return JobError.code
-    return 0
+        return run_and_tell(job, options) if job.cells else 0
+    except Exception as error:
+        if is_unexpected(error):
+            traceback.print_exc()
+        return _fail(as_job_error(error))
 
 
 def _fail(error: JobError) -> int:
     print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
     return error.code
+
+
+def run_and_tell(job: Job, options: JobOptions) -> int:
+    """Run a job and return its exit code; say in its events, too, what ended it.
+
+    The traceback of what nobody expected goes into the log, if there is one, and into the events
+    if the job's execution says so; without events, standard error is all there is.
+    """
+    execution = job.execution
+    with EventWriter(options.events, execution.log_level) as events:
+        try:
+            run_job(job, events)
+        except Exception as error:
+            told, trace = as_job_error(error), None
+            if is_unexpected(error):
+                trace = traceback.format_exc()
+                if options.events is not None or execution.forward_exception:
+                    print(trace, end="", file=sys.stderr)
+            forwarded = trace if execution.forward_exception else None
+            events.failure(job.cells[0].id, told.code, printable(str(told)), forwarded)
+            return _fail(told)
+    return 0
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Whether an error is none that a job tells its user: a bug."""
+    return not isinstance(error, JobError | OSError | MemoryError)
+
+
+def as_job_error(error: Exception) -> JobError:
+    """An error as the user is told it."""
+    if isinstance(error, JobError):
+        return error
+    if isinstance(error, OSError):
+        return as_storage_error(error)
+    if isinstance(error, MemoryError):
+        return JobError("out of memory")
+    return JobError(f"a bug: {type(error).__name__}: {error}")
 
 
 def as_storage_error(error: OSError) -> StorageError:

@@ -204,6 +204,9 @@ class Schedule:
                     self._console.progress(number, str(event["step"]), done, total)
                 elif event["event"] == "message":
                     self._console.say(f"         {event['cell']}: {event['text']}")
+                elif event["event"] == "failure" and event["traceback"] is not None:
+                    for line in str(event["traceback"]).splitlines():
+                        self._console.say(f"         {line}")
 
     def _end(self, number: int, job: RunningJob, code: int) -> None:
         job.close()

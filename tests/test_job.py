@@ -97,11 +97,33 @@ def test_an_error_is_one_line(
     assert capsys.readouterr().err == text
 
 
-def test_a_bug_shows_its_traceback(
-    jobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_bug_shows_its_traceback_where_it_is_wanted(
+    jobs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    forward: bool,
+    logged: bool,
 ) -> None:
-    assert run(jobs, monkeypatch, fail_with(KeyError("x"))) == 70
-    assert "Traceback" in capsys.readouterr().err
+    events = jobs.parent / "events.jsonl"
+    value = json.loads(jobs.read_text().splitlines()[0])
+    value["execution"]["forward_exception"] = forward
+    jobs.write_text(json.dumps(value) + "\n")
+    monkeypatch.setattr(job, "run_job", fail_with(KeyError("x")))
+    options = job.JobOptions(events=events if logged else None)
+    assert job.main(jobs, 0, options) == 70
+    err = capsys.readouterr().err
+    assert err.endswith("hcrc: error: a bug: KeyError: 'x'\n")
+    assert ("Traceback" in err) == (forward or logged)
+    (told,) = map(json.loads, events.read_text().splitlines()) if logged else [None]
+    if told is not None:
+        assert (told["event"], told["code"], told["text"]) == (
+            "failure",
+            70,
+            "a bug: KeyError: 'x'",
+        )
+        assert ("Traceback" in (told["traceback"] or "")) == forward
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -187,13 +209,18 @@ def test_events_follow_their_schema(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     reader = EventReader(path)
     assert list(reader.read()) == []
-    with EventWriter(path) as events:
+    with EventWriter(path, "warning") as events:
         events.progress("train", "read", 1, 2)
         events.metric("train", "loss", float("nan"), fold=1, epoch=3)
         events.metric("train", "loss", 0.5)
-        events.message("train", "Δφ")
+        events.message("train", "not kept")
+        events.message("train", "Δφ", "error")
+        events.failure("train", 65, "no branch", None)
     found = list(reader.read())
-    assert [event["event"] for event in found] == ["progress", "metric", "metric", "message"]
+    assert [event["event"] for event in found] == [
+        *("progress", "metric", "metric", "message", "failure")
+    ]
+    assert found[3]["text"] == "Δφ"
     assert found[1]["value"] is None
     assert found[1]["where"] == {"fold": 1, "epoch": 3}
     for event in found:

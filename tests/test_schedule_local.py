@@ -155,6 +155,18 @@ def test_a_full_disk_is_tried_again_twice(place: Workplace) -> None:
     assert [line["attempt"] for line in ends] == [1, 1, 2, 3]
 
 
+def test_the_traceback_of_a_bug_is_shown_unless_it_is_not_wanted(place: Workplace) -> None:
+    place.order("a[0]", code=[99])
+    out, err = place.run(code=1)
+    assert "a[0]: bug (70): a bug: RuntimeError: a[0] was told to fail" in err
+    assert "         RuntimeError: a[0] was told to fail" in out
+    place.execution["a[0]"] = {"forward_exception": False}
+    place.write()
+    out, err = place.run(code=1)
+    assert "a[0]: bug (70): a bug: RuntimeError: a[0] was told to fail" in err
+    assert "Traceback" not in out
+
+
 def test_a_forced_retry_makes_each_cell_once(place: Workplace) -> None:
     place.run("-j", "2")
     place.tries()

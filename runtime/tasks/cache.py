@@ -153,7 +153,7 @@ def _read_files(
             parts.append(part)
             if not len(part.ids):
                 text = f"no event of {part.file.path} passes the selection of {part.file.dataset}"
-                context.events.message(attempt.cell.id, text)
+                context.events.message(attempt.cell.id, text, "warning")
             context.events.progress(attempt.cell.id, "read", len(parts), len(files))
 
         crew.work(list(enumerate(files)), reader.read, take, lambda item: room_for(item[1]))

@@ -142,9 +142,10 @@ def clean(seeds: list[Seed], merged: Result, context: Context) -> None:
             size = retire_files(seed.result, names, merged)
         except (JobError, OSError) as error:
             text = f"the friend trees of {seed.result.cell} are not removed: {error}"
+            context.events.message(merged.cell, text, "warning")
         else:
             text = f"removed the friend trees of {seed.result.cell}: {size / 1e6:.1f} MB"
-        context.events.message(merged.cell, text)
+            context.events.message(merged.cell, text)
 
 
 def list_targets(attempt: Attempt, seed: Seed, spec: MergeSpec) -> list[Target]:

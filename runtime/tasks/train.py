@@ -100,7 +100,7 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     empty = empty_classes(data.label, classifier.classes)
     unusual = [*changed, *(f"no event has the class {name}" for name in empty)]
     for cell_id, text in product(cell_ids, unusual):
-        context.events.message(cell_id, text)
+        context.events.message(cell_id, text, "warning")
     settings = make_settings(specs[0], stages, context.execution, device)
     reporter = Reporter(context.events, cell_ids)
     networks, trainings = train(data, events.event, trainees, settings, reporter.report())
