@@ -126,7 +126,9 @@ def open_bundle(folder: Path) -> Bundle:
         plan = json.loads(path.read_bytes())
         count = (folder / "jobs.idx").stat().st_size // 8
     except OSError as error:
-        raise SpecError(f"{error.filename}: {error.strerror}: not a bundle") from error
+        raise SpecError(
+            f"{error.filename}: {error.strerror}: a bundle has plan.json and jobs.idx"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise SpecError(f"{path}: not JSON: {error}") from error
     try:

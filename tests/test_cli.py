@@ -85,6 +85,7 @@ def hcrc(*words, env=None, **options):
         (["check", "w.yml", "--setting", "IO"], 2, "expected 2 arguments"),
         (["check", "nothing.yml"], 1, 'cannot read "nothing.yml": No such file'),
         (["check", "."], 1, 'cannot read ".": it is a folder'),
+        (["run", "."], 1, ".: a folder without plan.json is no bundle, and a workflow is a file"),
         (["check", "x" * 5000], 1, "File name too long"),
         (["compile", "x" * 5000], 1, "File name too long"),
         (["check", "empty.yml"], 1, "there is nothing in this text"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uproot
 from hcrc.runtime.data.friend import (
     BaseFile,
     Chunk,
@@ -217,6 +218,21 @@ def test_missing_things_are_named_with_the_nearest_word(base: Path) -> None:
     assert message(base, ["x"]) == (
         'DIR/base.root: there is no tree "Events"; did you mean "Event"?'
     )
+
+
+def test_an_rntuple_is_called_one(base: Path) -> None:
+    with uproot.recreate(base) as file:
+        file.mkrntuple("Events", {"x": np.arange(3)})
+    assert message(base, ["x"]) == 'DIR/base.root: "Events" is an RNTuple, and a TTree is needed'
+
+
+def test_friend_trees_by_key_need_a_key(tmp_path: Path) -> None:
+    tree = {"name": "f", "branches": [], "data": []}
+    path = write_json(tmp_path / "fr.json", {"HCR": tree, "more": {}, "FvT": tree})
+    text = f"{path}: holds friend trees by key; write which one: fr.json@@HCR, fr.json@@FvT"
+    with pytest.raises(DataError) as error:
+        read_friend("fr.json", str(tmp_path))
+    assert str(error.value) == text
 
 
 def test_files_that_are_not_whole_are_refused(base: Path) -> None:

@@ -365,7 +365,10 @@ def test_clean_removes_results_and_nothing_else(place: Workplace) -> None:
     assert sorted(path for path in place.home.glob("out/?/*") if path.is_dir()) == [mine.parent]
     assert sorted(mine.parent.iterdir()) == [mine, link, own]
     assert place.orders.is_dir()
+    theirs = mine.with_name("result.json")
+    theirs.write_text('{"limit": 3}')
     assert place.clean()[0] == "0 results removed\n"
+    assert theirs.exists()
 
 
 def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
@@ -382,7 +385,7 @@ def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
     assert "is not a job of hcrc 1" in err
     plan.unlink()
     _, err = place.run(code=1)
-    assert err.endswith("not a bundle\n")
+    assert err.endswith("a bundle has plan.json and jobs.idx\n")
 
 
 def test_what_was_removed_is_made_again_only_if_it_is_read_again(place: Workplace) -> None:

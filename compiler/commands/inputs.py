@@ -131,6 +131,12 @@ def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | Non
 
     inputs = read_inputs(options)
     workflows = [item for item in inputs if not is_bundle(item.path)]
+    folders = [item.path for item in workflows if item.path.is_dir()]
+    for folder in folders:
+        text = "a folder without plan.json is no bundle, and a workflow is a file"
+        print(f"hcrc: error: {folder}: {text}", file=sys.stderr)
+    if folders:
+        return None
     compilations = compile_inputs(workflows, options)
     if compilations is None:
         return None

@@ -139,6 +139,7 @@ def read_friend(text: str, base: str) -> FriendTree:
 
 def _select(value: Json, key: str, source: str) -> Json:
     if not key:
+        _refuse_several(value, source)
         return value
     if isinstance(value, dict) and key in value:
         return value[key]
@@ -151,6 +152,19 @@ def _select(value: Json, key: str, source: str) -> Json:
             raise DataError(f'{source}: there is no "{part}"{near}')
         value = items[part]
     return value
+
+
+def _refuse_several(value: Json, source: str) -> None:
+    """Raises :class:`DataError` for friend trees by key, where one is needed."""
+    keys = [
+        key
+        for key, item in (value.items() if isinstance(value, dict) else ())
+        if isinstance(item, dict) and {"branches", "data"} <= item.keys()
+    ]
+    if keys:
+        name = Path(source).name
+        named = ", ".join(f"{name}@@{key}" for key in keys)
+        raise DataError(f"{source}: holds friend trees by key; write which one: {named}")
 
 
 def parse_friend(value: Json, source: str, base: str = "") -> FriendTree:

@@ -109,6 +109,8 @@ def _get_tree(path: Path, name: str, directory: Any) -> Tree:
     known = list(directory.keys(cycle=False, recursive=True))
     if name not in known:
         raise DataError(f'{path}: there is no tree "{name}"{suggest(name, known)}')
+    if "RNTuple" in directory.classname_of(name):
+        raise DataError(f'{path}: "{name}" is an RNTuple, and a TTree is needed')
     try:
         handle = directory[name]
         entries = int(handle.num_entries)
