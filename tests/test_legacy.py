@@ -384,6 +384,33 @@ def test_types_of_parameters_follow_their_uses(place):
     assert [item.code for item in found.diagnostics].count("template-written-out") == 1
 
 
+def test_a_key_of_a_file_is_a_workflow_too(place):
+    """FILE@@KEY, in JSON, whose numbers are JSON's; and files that name others beside them."""
+    Path("sub").mkdir()
+    Path("sub/all.json").write_text(
+        '{"old": [{"main": {"module": "train"}, "model": [{"module": "HCR.FvT.baseline.Train",'
+        ' "option": ["--training AutoStep file:##rates.yml@@fast", "--finetuning FinetuneStep",'
+        ' {"lr_init": 1e-3, "epoch": 2}]}]}]}'
+    )
+    Path("sub/rates.yml").write_text("fast: {lr_init: 1.0e-2, lr_scale: 0.5}\n")
+    found = command("from sub/all.json@@old.0 -dataset cache --input a/result.json")
+    assert "training: {schedule: AutoStep, learning_rate: 0.01, learning_rate_scale: 0.5}" in (
+        found.text
+    )
+    assert "finetuning: {schedule: FinetuneStep, learning_rate: 0.001, epochs: 2}" in found.text
+    assert {row.result for row in found.rows} == {"same"}
+    missing = command("from sub/all.json@@old.1 -dataset cache --input a/result.json")
+    assert [item.code for item in missing.diagnostics] == ["unknown-list"]
+
+
+def test_a_module_has_a_limit_of_words(place):
+    Path("a.yml").write_text("main: {module: analyze, option: [" + "a.json, " * 10_001 + "]}\n")
+    found = command("from a.yml -analysis kfold.Merge")
+    assert [item.message for item in found.diagnostics] == [
+        "analyze has 10,001 words: more than 10,000"
+    ]
+
+
 def test_no_folds_are_no_training(place):
     found = command("train -dataset cache --input a.json -model HCR.FvT.baseline.Train "
                     "--kfold-offsets 3-5")  # fmt: skip

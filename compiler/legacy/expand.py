@@ -41,10 +41,14 @@ _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#+\s?(.*)$")
 
 
 class Template(NamedTuple):
-    """The values for files: data by key; ``values`` collects what was asked for, by key."""
+    """The values for files: data by key; ``values`` collects what was asked for, by key.
+
+    ``text`` is the mapping as the older tool was given it.
+    """
 
     entries: dict[str, Data]
     values: dict[str, Any]
+    text: str
 
 
 class Group(NamedTuple):
@@ -68,6 +72,7 @@ class Expander:
         self.diagnostics: list[Diagnostic] = []
         self.steps: list[Module | Group] = []
         self.names: list[str] = []
+        self.places: dict[str, Path] = {}
 
     def expansion(self) -> Expansion:
         """What was read so far."""
@@ -82,7 +87,7 @@ class Expander:
             arg = make_arg(name, Text.whole(source))
             text, _ = self.read(name, None)
             marked = any(map(_HEADING.fullmatch, text.lines))
-            self.expand([arg], Template({}, {}) if marked else None, first=True)
+            self.expand([arg], Template({}, {}, "{}") if marked else None, first=True)
 
     def expand_command(self, text: Text) -> None:
         """Expand a command line."""
@@ -137,7 +142,8 @@ class Expander:
         data = self.mapping(rest[0])
         if not isinstance(data, Table):
             raise stop("legacy-template", "a template is a mapping", rest[0].span)
-        return Template({key: field.value for key, field in data.fields.items()}, {})
+        entries = {key: field.value for key, field in data.fields.items()}
+        return Template(entries, {}, str(rest[0]))
 
     def expand(self, names: Iterable[Arg], template: Template | None, *, first: bool) -> None:
         """Expand workflow files."""
@@ -281,7 +287,8 @@ class Expander:
         places = [self.folder / name]
         if span is not None and PurePosixPath(span.file).parent.name:
             places.insert(0, self.folder / PurePosixPath(span.file).parent / name)
-        place = next((each for each in places if self.files.is_file(each)), places[-1])
+        known = self.places.get(name, places[-1])
+        place = next((each for each in places if self.files.is_file(each)), known)
         try:
             data = self.files.read(place)
             text = data.decode("utf-8").removeprefix("\ufeff")
@@ -293,6 +300,7 @@ class Expander:
         if len(data) > MAX_BYTES:
             raise stop("unreadable-file", f"{show_name(name)} is larger than 1 MiB", span)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+        self.places.setdefault(name, place)
         source = Source(show_path(place, self.folder), text)
         _refuse_marks(source)
         return source, place

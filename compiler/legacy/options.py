@@ -50,6 +50,7 @@ class Parsed(NamedTuple):
 
 
 LARGEST: Final = 1e18
+MAX_WORDS: Final = 10_000
 COUNT: Final = "count"
 NUMBER: Final = "number"
 TEXT: Final = "text"
@@ -191,6 +192,9 @@ def options_of(module: Module) -> tuple[Option, ...] | None:
 
 def parse_words(options: Sequence[Option], words: Sequence[Arg], name: Arg) -> Parsed:
     """Read words as the older tool did; raises LegacyError where it stopped."""
+    if len(words) > MAX_WORDS:
+        message = f"{name} has {len(words):,} words: more than {MAX_WORDS:,}"
+        raise stop("legacy-options", message, name.span)
     parser = _Parser(name, words)
     by_name = {option.name: option for option in options}
     for option in options:

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from ..files import Files
-from .expand import Expander, Group
-from .modules import CATEGORIES, FLAG, MAIN, Module
+from .expand import Expander, Group, Template
+from .modules import CATEGORIES, FLAG, MAIN, SCHEME, Module
 
 
 class Words(NamedTuple):
@@ -59,8 +59,14 @@ def _load(place: str, group: Group, files: Files) -> Any:
     text = files.read(Path(place)).decode("utf-8").removeprefix("\ufeff")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if group.template is not None:
-        text = text.format(**group.template.values)
+        text = text.format(**_values(group.template))
     return json.loads(text) if place.endswith(".json") else yaml.safe_load(text)
+
+
+def _values(template: Template) -> dict[str, Any]:
+    """The values of a template, and stand-ins for keys that have none."""
+    given = {} if SCHEME in template.text else yaml.safe_load(template.text) or {}
+    return template.values | {str(key): value for key, value in given.items()}
 
 
 def _module(category: str, data: Any) -> Words:

@@ -7,7 +7,9 @@ goes through YAML and through the splitting of words like a letter, and comes ou
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ..diagnostics import Diagnostic, Source, Span, show
@@ -47,8 +49,9 @@ class Text(NamedTuple):
         """Where the characters [start, end) were written."""
         last = len(self.chars) if end is None else min(end, len(self.chars))
         start = min(start, last)
-        line, column = _place(self.source.text, self.at[start])
-        end_line, end_column = _place(self.source.text, max(self.at[last], self.at[start]))
+        starts = _line_starts(self.source.text)
+        line, column = _place(starts, self.at[start])
+        end_line, end_column = _place(starts, max(self.at[last], self.at[start]))
         return Span(self.source, line, column, end_line, end_column)
 
     def inner(self, value: str, start: int, end: int) -> Text:
@@ -252,6 +255,13 @@ def _field(token: re.Match[str], span: Span) -> tuple[str, str]:
     raise stop("legacy-template", message, span, "write {{ and }} for the characters themselves")
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
+@lru_cache(maxsize=4)
+def _line_starts(text: str) -> tuple[int, ...]:
+    """Where the lines of a text start; texts keep their hash, so that this is found fast."""
+    return (0, *(found.end() for found in re.finditer("\n", text)))
+
+
+def _place(starts: tuple[int, ...], offset: int) -> tuple[int, int]:
     """Line and column, from 1, of a character of a text."""
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    line = bisect_right(starts, offset)
+    return line, offset - starts[line - 1] + 1
