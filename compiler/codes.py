@@ -33,6 +33,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "conflicting-keys": "two keys of a task exclude each other",
         "definition-cycle": "definitions extend each other in a circle",
         "digit-separator": "a number is written with separators, which make it a text",
+        "disabled-task": "a task reads one that is left out",
         "duplicate-key": "a key is written twice in one mapping",
         "duplicate-name": "a name is defined twice",
         "duplicate-roc": "two ROCs of a classifier have one name",

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from .check_definitions import Read, check_classifier, check_expressions, check_reads
 from .defaults import fill_defaults, take_texts
 from .diagnostics import Diagnostic, Span, errors_of
-from .folders import expand_home
+from .folders import expand_home, is_url, join_location
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
@@ -158,11 +158,11 @@ class Definer:
             spec["files"] = [name for name, _ in files]
             specs.append({key: spec[key] for key in SAMPLE_FIELDS})
             for name, item in files:
-                path = str(base / name)
+                path = join_location(base, name)
                 reads.append(Read(path, tree, spec["selection"], use.span, item))
         return {
             "name": use.name,
-            "base": str(base),
+            "base": base,
             "tree": tree,
             "samples": specs,
             "norm": _norm(plain["norm"]),
@@ -173,11 +173,13 @@ class Definer:
         """The folder of the file that a span lies in."""
         return self._sources.folder(span)
 
-    def base(self, node: MappingNode) -> Path:
-        """The folder that a dataset's relative paths start from, absolute."""
+    def base(self, node: MappingNode) -> str:
+        """The folder or URL that a dataset's relative paths start from, absolute."""
         base = node.get("base")
         if not isinstance(base, Scalar):
-            return self._sources.folder(node.span)
+            return str(self._sources.folder(node.span))
+        if is_url(base.text):
+            return base.text.rstrip("/")
         if str(expand_home(base.text)).startswith("~"):
             self.diagnostics.append(
                 Diagnostic(
@@ -185,9 +187,9 @@ class Definer:
                 )
             )
         folder = self._sources.folder(base.span) / expand_home(base.text)
-        return Path(os.path.normpath(folder))
+        return os.path.normpath(folder)
 
-    def files(self, sample: Node, base: Path) -> list[tuple[str, Scalar]]:
+    def files(self, sample: Node, base: str) -> list[tuple[str, Scalar]]:
         """Names of a sample's files, relative to the base as they are written, and their places."""
         node = sample.get("files") if isinstance(sample, MappingNode) else None
         found: list[tuple[str, Scalar]] = []

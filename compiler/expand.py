@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .cells import TaskBody
 from .plan import Plan, PlannedTask
 from .scope import Scope
 from .workflow import Task
+
+ANALYSES: Final = ("merge", "plot")
 
 
 def expand(scope: Scope) -> Plan:
@@ -22,6 +26,8 @@ def expand(scope: Scope) -> Plan:
 
 def _plan(body: TaskBody, task: Task, before: dict[str, PlannedTask]) -> PlannedTask | None:
     """One task, whose jobs come after those of the tasks ``before``; None if it is wrong."""
+    if task.kind in ANALYSES and not body.settings["Analysis"]["enable"]:
+        return None
     table = body.cells()
     if table is None:
         return None

@@ -31,7 +31,7 @@ from .workflow import Task
 CLASSIFIER: Final = "classifier.schema.json"
 FAILED: Final = object()
 KFOLDS: Final = task_schema("train")["properties"]["kfolds"]["default"]
-NOT_IN_SPEC: Final = ("task", "for", "exclude", "help", "settings")
+NOT_IN_SPEC: Final = ("task", "enable", "for", "exclude", "help", "settings")
 NOT_FILLED: Final = ("output", "naming")
 DEFINED: Final = MappingProxyType({"datasets": "dataset", "classifier": "classifier"})
 NAMING_FIELDS: Final = ("name", "uuid", "start", "stop", "tree", "path0", "path1, …")

@@ -20,11 +20,14 @@ from .nodes import Node, Scalar, Sequence, without
 from .parameters import RESERVED, Binding
 from .ranges import range_of
 from .references import ReferenceReader
+from .schema import validate
 from .sources import Sources
 from .template import substitute
 from .values import AxisValue
+from .words import inputs_and_outputs
 from .workflow import Axis, Task, TaskReference
 
+BOOLEAN: Final = "common.schema.json#/$defs/boolean"
 MAX_CELLS: Final = 1_000_000
 MAX_TEXT: Final = 190
 
@@ -61,7 +64,9 @@ class Lowering:
         reader = ReferenceReader(self.bindings, self.sources, node.entries)
         drafts: dict[str, Draft] = {}
         for name, entry in node.entries.items():
-            if name not in broken and isinstance(entry.value, MappingNode):
+            if name in broken or not isinstance(entry.value, MappingNode):
+                continue
+            if self._is_enabled(entry.value):
                 draft = self._draft(name, entry.key.span, entry.value, reader)
                 if draft is not None:
                     drafts[name] = draft
@@ -82,7 +87,8 @@ class Lowering:
         axes = {name for span in spans if isinstance(span, MappingNode) for name in span.entries}
         for task in (node.entries[name].value for name in node.entries if name in broken):
             kept = without(task, "help") if isinstance(task, MappingNode) else task
-            done = substitute(kept, self.bindings, axes | self.unbound)
+            marks = inputs_and_outputs(task) if isinstance(task, MappingNode) else {}
+            done = substitute(kept, self.bindings, axes | self.unbound | marks.keys())
             self.used |= done.used
             self.diagnostics += done.diagnostics
 
@@ -98,6 +104,17 @@ class Lowering:
         self.diagnostics += reader.take_diagnostics()
         draft = Draft(name, kind.text, node, axes, references, span)
         return draft if len(self.diagnostics) == before else None
+
+    def _is_enabled(self, task: MappingNode) -> bool:
+        """Whether a task is there; one whose ``enable`` is wrong counts as such."""
+        node = task.get("enable")
+        if node is None:
+            return True
+        done = substitute(node, self.bindings)
+        self.used |= done.used
+        wrong = done.diagnostics or validate(done.node, BOOLEAN, bound=True, key="enable")
+        self.diagnostics += wrong
+        return not isinstance(done.node, Scalar) or done.node.value is not False
 
     def _axes(self, node: Node | None) -> dict[str, Axis]:
         axes: dict[str, Axis] = {}
@@ -157,7 +174,17 @@ class Lowering:
         for draft in chosen.values():
             for reference in draft.references:
                 wanted = self._wanted(draft, reference)
+                self.diagnostics += self._check_disabled(reference, node)
                 self.diagnostics += _check_reference(reference, wanted, drafts, node)
+
+    def _check_disabled(self, reference: TaskReference, node: MappingNode) -> list[Diagnostic]:
+        """What to say about a reference to a task that is left out."""
+        task, at = node.get(reference.task), reference.node
+        if not isinstance(task, MappingNode) or self._is_enabled(task):
+            return []
+        message = f'"{reference.task}" is left out: its enable is false'
+        note: Note = ("it is left out here", node.entries[reference.task].key.span)
+        return [Diagnostic("disabled-task", message, at.span, None, (*at.notes, note))]
 
     def _order(self, drafts: dict[str, Draft]) -> list[str]:
         """Names so that each comes after what it refers to; a circle is an error and left out."""

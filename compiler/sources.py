@@ -17,7 +17,7 @@ import yaml
 from .codes import UNREAD
 from .diagnostics import Diagnostic, Span, show_path, suggest
 from .files import Files
-from .folders import expand_home
+from .folders import expand_home, is_url
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, parse, read_document
 from .shipped import workflows_folder
@@ -85,10 +85,16 @@ class Sources:
             message = f"files include each other in a circle: {' → '.join(circle)}"
             self.diagnostics.append(Diagnostic("include-cycle", message, node.span))
 
-    def select(self, node: Scalar, text: str, base: Path) -> list[str]:
-        """The list of names that ``FILE@@KEY`` stands for; FILE is relative to ``base``."""
+    def find(self, node: Scalar, name: str, base: str) -> Path:
+        """A file that is read when compiling: below ``base``, else beside the file of the node."""
+        beside = Path(os.path.normpath(self.folder(node.span) / expand_home(name)))
+        below = Path(os.path.normpath(Path(base) / expand_home(name)))
+        return beside if is_url(base) or not self.files.is_file(below) else below
+
+    def select(self, node: Scalar, text: str, base: str) -> list[str]:
+        """The list of names that ``FILE@@KEY`` stands for."""
         name, _, keys = text.partition(SELECT)
-        path = base / expand_home(name)
+        path = self.find(node, name, base)
         table = self._table(node, path)
         if table is None:
             return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from ..definitions import PER_SAMPLE, BoundDataset
@@ -65,13 +64,13 @@ class DatasetTrace:
 
     def _files(self, path: str, names: list[str], node: MappingNode) -> Iterator[Leaf]:
         """Each file, and where in another file it is listed."""
-        base = Path(self.spec["base"])
+        base = self.spec["base"]
         listed: dict[Scalar, Iterator[Step]] = {}
         for number, (name, item) in enumerate(self.recompiled.definer.files(node, base)):
             value = names[number] if number < len(names) else name
             leaf = Leaf(f"{path}.{number}", value, self.walk.written(item))
             if item not in listed:
-                listed[item] = self.recompiled.listed(item.text, base)
+                listed[item] = self.recompiled.listed(item, base)
             yield within(leaf, tuple(itertools.islice(listed[item], 1)))
 
 

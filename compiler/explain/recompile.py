@@ -12,9 +12,8 @@ from pathlib import Path
 from ..archive import load_sources
 from ..definitions import Definer
 from ..diagnostics import Diagnostic, errors_of
-from ..folders import expand_home
 from ..nodes import Mapping as MappingNode
-from ..nodes import Sequence
+from ..nodes import Node, Scalar, Sequence
 from ..parse import Document, read_document
 from ..phases import Phases
 from ..settings import read_given
@@ -52,21 +51,21 @@ class Recompiled:
         if found:
             raise BundleError(_refused(folder, found))
 
-    def listed(self, text: str, base: Path) -> Iterator[Step]:
+    def listed(self, item: Scalar, base: str) -> Iterator[Step]:
         """Where each of the names stands that ``FILE@@KEY`` selects; none for another text."""
-        name, select, keys = text.partition(SELECT)
-        path = base / expand_home(name)
+        name, select, keys = item.text.partition(SELECT)
         if not select:
             return
+        path = self.sources.find(item, name, base)
         if path not in self._listings:
             self._listings[path] = read_document(path, self.sources.display(path), self._files)[0]
-        node = self._listings[path].root
+        node: Node | None = self._listings[path].root
         for key in keys.split("."):
             node = node.get(key) if isinstance(node, MappingNode) else None
         shown = f"listed in {self.sources.display(path)} as {keys}"
         items = node.items if isinstance(node, Sequence) else itertools.repeat(None)
-        for item in items:
-            yield Step(f"listed as {keys}", item.span) if item else Step(shown)
+        for each in items:
+            yield Step(f"listed as {keys}", each.span) if each else Step(shown)
 
 
 def _refused(folder: Path, found: list[Diagnostic]) -> str:
