@@ -267,6 +267,8 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
     What earlier attempts left behind is removed, and so is this one's folder if it fails.
     Raises :class:`StorageError` if another process works in the folder.
     """
+    if "://" in cell.output:
+        raise SpecError(f"{cell.output}: results are written to local folders only")
     home = Path(cell.output)
     with lock_folder(home):
         try:

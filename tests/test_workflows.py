@@ -1,0 +1,57 @@
+"""The workflows that come with hcrc: they compile from anywhere, as they are and as people ask."""
+
+import json
+
+import pytest
+from hcrc.compiler.cli import main
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("USER", "me")
+    return tmp_path
+
+
+def expand(capsys, *words):
+    """The jobs of an expansion, by id."""
+    assert main(["expand", *words, "--format", "json"]) == 0
+    return {job["id"]: job for job in json.loads(capsys.readouterr().out)["jobs"]}
+
+
+@pytest.mark.parametrize("name", ["demo", "svb", "fvt"])
+def test_it_has_no_errors_and_no_warnings(name, capsys):
+    assert main(["check", name, "--strict"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.startswith(f"{name}: no errors")
+
+
+def test_svb_goes_below_one_base_that_a_parameter_replaces(capsys):
+    jobs = expand(capsys, "svb")
+    assert list(jobs) == ["cache", "train[offset=0]", "plot", "evaluate[offset=0]", "merge"]
+    store = "root://cmseos.fnal.gov//store/user/me/HH4b/classifier/SvB"
+    assert jobs["merge"]["cells"][0]["output"] == f"{store}/friend/test"
+    jobs = expand(capsys, "{norm: 7, tag: mine}", "svb", "--as-template", "--param", "store=here")
+    outputs = [job["cells"][0]["output"] for job in jobs.values()]
+    assert all("/here/" in output for output in outputs)
+    background, signal = jobs["cache"]["cells"][0]["spec"]["datasets"]
+    assert background["norm"] == {"sum": 7, "by": "dataset"}
+    assert signal["norm"] == {"sum": 1, "by": "group"}
+    assert len({sample["group"] for sample in signal["samples"]}) == 6
+
+
+def test_fvt_trains_three_offsets_in_a_job_and_merges_only_if_asked(capsys):
+    jobs = expand(capsys, "fvt")
+    train = jobs["train[offset=0]~train[offset=2]"]["cells"]
+    assert [cell["spec"]["offset"] for cell in train] == [0, 1, 2]
+    assert {cell["spec"]["folds"] for cell in train} == {"random"}
+    assert "merge" not in jobs
+    assert "merge" in expand(capsys, "fvt", "--param", "merge=true")
+
+
+def test_a_tag_may_go_with_an_offset(capsys):
+    jobs = expand(capsys, "fvt", "--param", "tag=offset{offset}", "--param", "offset=1-2")
+    cells = jobs["train[offset=1]~train[offset=2]"]["cells"]
+    folders = [cell["output"].rpartition("/train/")[2] for cell in cells]
+    assert folders == ["offset1", "offset2"]
