@@ -411,6 +411,18 @@ def test_a_module_has_a_limit_of_words(place):
     ]
 
 
+def test_keys_that_are_no_texts_are_those_of_json(place):
+    Path("a.yml").write_text("setting: [{module: IO, option: [{null: 1, yes: 2, 3: 4}]}]\n")
+    found = command("analyze a.json -analysis kfold.Merge -from a.yml -setting IO '{~: 5}'")
+    assert [item.code for item in found.diagnostics] == ["no-counterpart"] * 3
+    keys = {row.field: (row.old, row.result) for row in found.rows if "setting" in row.field}
+    assert keys == {
+        "setting IO null": (5, "no counterpart"),
+        "setting IO true": (2, "no counterpart"),
+        "setting IO 3": (4, "no counterpart"),
+    }
+
+
 def test_no_folds_are_no_training(place):
     found = command("train -dataset cache --input a.json -model HCR.FvT.baseline.Train "
                     "--kfold-offsets 3-5")  # fmt: skip

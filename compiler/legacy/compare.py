@@ -15,7 +15,7 @@ import yaml
 
 from ..diagnostics import Diagnostic, Source
 from .back import read_back
-from .data import plain
+from .data import key_text, plain
 from .draft import Draft, Field, intervals
 from .expand import Expander
 from .modules import CATEGORIES, FLAG, MAIN, SCHEME, Arg, make_arg
@@ -185,7 +185,7 @@ class _Fields:
         canonical = {names[old]: old for old in reversed(list(names))}
         for word in words:
             for key, value in (self.plain(word) or {}).items():
-                name = canonical[names[key]] if key in names else key
+                name = canonical[names[key]] if key in names else key_text(key)
                 self.fields[label, f"{option} {name}"] = value
 
     def setting(self, module: Words) -> None:
@@ -198,7 +198,7 @@ class _Fields:
             for key, value in (self.plain(word) or {}).items():
                 if (name, key) == ("IO", "output") and isinstance(value, str):
                     value = self.output(value)
-                field = (f"setting {name}", str(key))
+                field = (f"setting {name}", key_text(key))
                 self.fields[field] = _merged(self.fields.get(field), value)
 
     def output(self, value: str) -> str:

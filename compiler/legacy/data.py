@@ -82,11 +82,16 @@ def plain(data: Data) -> Any:
 def literal(value: Any, span: Span) -> Data:
     """Plain values as data that stands at one place."""
     if isinstance(value, dict):
-        fields = {str(key): Field(span, literal(item, span)) for key, item in value.items()}
+        fields = {key_text(key): Field(span, literal(item, span)) for key, item in value.items()}
         return Table(fields, span)
     if isinstance(value, list | tuple):
         return Items(tuple(literal(item, span) for item in value), span)
     return Leaf(value, None, span)
+
+
+def key_text(key: Any) -> str:
+    """A key as JSON has it, through which the older tool passed mappings on."""
+    return key if isinstance(key, str) else json.dumps(key, default=str)
 
 
 class Read(NamedTuple):
@@ -249,7 +254,7 @@ class _Builder:
                 continue
             if not isinstance(key, yaml.ScalarNode):
                 raise stop("complex-key", "a list or mapping cannot be a key", span)
-            name = str(self.construct(key, span))
+            name = key_text(self.construct(key, span))
             if name in fields:
                 message = f'key "{name}" is written twice: the older tool took the last'
                 self.diagnostics.append(Diagnostic("legacy-ignored", message, fields[name].key))
