@@ -89,7 +89,8 @@ def install(folder: Path) -> Path:
 
 def cases(python: Path, home: Path) -> list[Case]:
     """The rows of the table; workflows that are not there are left out."""
-    hcrc, base = str(python.with_name("hcrc")), {"HOME": str(home), "PATH": os.environ["PATH"]}
+    hcrc = str(python.with_name("hcrc"))
+    base = {"HOME": str(home), "PATH": os.environ["PATH"], "USER": "user"}
     nothing, libraries = ([str(python), "-c", code] for code in ("pass", "import yaml, jsonschema"))
     found = [Case("help", [hcrc, "--help"], nothing, "wall", 3, base)]
     for name, line in LINES.items():

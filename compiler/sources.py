@@ -39,6 +39,7 @@ class Sources:
         self.diagnostics: list[Diagnostic] = []
         self._folders: dict[str, Path] = {}
         self._tables: dict[Path, dict[Any, Any] | None] = {}
+        self._found: dict[tuple[Path, str, str], Path] = {}
         self._including: list[str] = []
 
     def read(self, path: Path) -> Document | None:
@@ -87,9 +88,13 @@ class Sources:
 
     def find(self, node: Scalar, name: str, base: str) -> Path:
         """A file that is read when compiling: below ``base``, else beside the file of the node."""
-        beside = Path(os.path.normpath(self.folder(node.span) / expand_home(name)))
-        below = Path(os.path.normpath(Path(base) / expand_home(name)))
-        return beside if is_url(base) or not self.files.is_file(below) else below
+        asked = self.folder(node.span), name, base
+        if asked not in self._found:
+            beside = Path(os.path.normpath(asked[0] / expand_home(name)))
+            below = Path(os.path.normpath(Path(base) / expand_home(name)))
+            elsewhere = is_url(base) or not self.files.is_file(below)
+            self._found[asked] = beside if elsewhere else below
+        return self._found[asked]
 
     def select(self, node: Scalar, text: str, base: str) -> list[str]:
         """The list of names that ``FILE@@KEY`` stands for."""
