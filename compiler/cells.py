@@ -61,6 +61,11 @@ class TaskBody:
         name, kind = self.task.name, self.task.kind
         return CellTable(name, kind, self.grid, keys, tuple(readings), head, below)
 
+    def check(self) -> None:
+        """Judge the keys of a task that has no cells, each by itself."""
+        for part in self._parts:
+            self._keys.check(part)
+
     def values_at(self, point: Mapping[str, AxisValue]) -> dict[str, Json]:
         """What each key stands for at a point, the folder as ``output``; FAILED if it is wrong."""
         return self._keys.absent() | self._make_at(point, self._parts)

@@ -20,6 +20,8 @@ def expand(scope: Scope) -> Plan:
         planned = _plan(TaskBody(scope, task), task, tasks)
         if planned is not None:
             tasks[task.name] = planned
+    for task in workflow.unfinished:
+        TaskBody(scope, task).check()
     parameters = {name: item.value for name, item in workflow.bindings.items()}
     return Plan(workflow.name, parameters, tuple(tasks.values()))
 

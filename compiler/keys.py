@@ -134,6 +134,14 @@ class Keys:
             made.specs[place] = self._define(part.key, made.uses, point)
         return FAILED if made.specs[place] is None else made.specs[place]
 
+    def check(self, part: Part) -> None:
+        """Make a key, and its definitions unless they draw on what is not known."""
+        made = self._make(part, {})
+        names = {name for use in made.uses for name in use.names()} if made else set()
+        workflow = self.scope.workflow
+        if made and made.uses and not reach(workflow.bindings, names) & workflow.unknown:
+            self._define(part.key, made.uses, {})
+
     def takes_axis(self, part: Part) -> bool:
         """Whether an axis fills a key, and all its values are right as they are."""
         values = self.task.axes[part.key].values if part.node is None else ()

@@ -1,7 +1,7 @@
 """Lower the documents to a Workflow: references resolved, axes spread, tasks in order.
 
-A task that is wrong in itself is left out after its diagnostics, and so is, in silence, whatever
-refers to it: one mistake gives one message.
+A task that is wrong in itself is unfinished after its diagnostics, and so is, in silence, whatever
+refers to it: one mistake gives one message, and their other keys are judged all the same.
 """
 
 from __future__ import annotations
@@ -15,25 +15,31 @@ from .defaults import task_schema
 from .diagnostics import Diagnostic, Note, Span, errors_of, show, suggest
 from .exclude import keep_points, read_exclusions
 from .folders import axis_text
+from .nodes import Entry, Node, Scalar, Sequence, without
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence, without
 from .parameters import RESERVED, Binding
 from .ranges import range_of
+from .rebinding import reach
 from .references import ReferenceReader
 from .schema import validate
 from .sources import Sources
-from .template import substitute
+from .template import names_in, substitute
 from .values import AxisValue
 from .words import inputs_and_outputs
 from .workflow import Axis, Task, TaskReference
 
+# What is right or wrong by other keys, which may be missing, or by axes that are not known.
+JUDGED_WITH_OTHERS: Final = ("command", "fold_offsets", "group", "outputs")
 BOOLEAN: Final = "common.schema.json#/$defs/boolean"
 MAX_CELLS: Final = 1_000_000
 MAX_TEXT: Final = 190
 
 
 class Draft(NamedTuple):
-    """A task whose own axes and references are read, but not yet looked up."""
+    """A task whose own axes and references are read, but not yet looked up.
+
+    One that is not ``sound`` goes no further.
+    """
 
     name: str
     kind: str
@@ -41,12 +47,13 @@ class Draft(NamedTuple):
     axes: dict[str, Axis]
     references: tuple[TaskReference, ...]
     span: Span
+    sound: bool
 
 
 class Lowering:
     """Gathers tasks, diagnostics and the names of parameters used.
 
-    ``unbound`` names the parameters that are declared and have no value.
+    ``unknown`` names the parameters that are declared and have no value; axes come to them.
     """
 
     def __init__(
@@ -54,56 +61,72 @@ class Lowering:
     ) -> None:
         self.bindings = bindings
         self.sources = sources
-        self.unbound = unbound
+        self.unknown = unbound
         self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
+        self.unfinished: tuple[Task, ...] = ()
 
-    def tasks(self, node: MappingNode, broken: set[str]) -> tuple[Task, ...]:
-        """The tasks, each after those it refers to; ``broken`` ones are known to be wrong."""
-        self._check_templates(node, broken)
+    def tasks(self, node: MappingNode, broken: Mapping[str, MappingNode]) -> tuple[Task, ...]:
+        """The tasks, each after those it refers to.
+
+        ``broken`` ones are known to be wrong; it holds what is right of them.
+        """
+        right = {name: self._bound_keys(each) for name, each in broken.items()}
+        self.unknown = self.unknown | _axes_in(node)
         reader = ReferenceReader(self.bindings, self.sources, node.entries)
         drafts: dict[str, Draft] = {}
         for name, entry in node.entries.items():
-            if name in broken or not isinstance(entry.value, MappingNode):
-                continue
-            if self._is_enabled(entry.value):
-                draft = self._draft(name, entry.key.span, entry.value, reader)
-                if draft is not None:
-                    drafts[name] = draft
+            draft = self._draft(name, entry._replace(value=right.get(name, entry.value)), reader)
+            if draft is not None:
+                drafts[name] = draft._replace(sound=draft.sound and name not in broken)
         order = self._order(drafts)
         self._check_references({name: drafts[name] for name in order}, drafts, node)
         done: dict[str, Task] = {}
         for name in order:
-            task = self._task(drafts[name], done)
+            task = self._task(drafts[name], done) if drafts[name].sound else None
             if task is not None:
                 done[name] = task
         self.used |= reader.used
+        left = [draft for name, draft in drafts.items() if name not in done]
+        self.unfinished = tuple(self._unfinished(draft) for draft in left)
+        self._check_templates(node, {*broken, *(draft.name for draft in left)})
         return tuple(done.values())
 
-    def _check_templates(self, node: MappingNode, broken: set[str]) -> None:
+    def _bound_keys(self, node: MappingNode) -> MappingNode:
+        """A task without the keys that draw on what is not known."""
+        names = {key: names_in(entry.value) for key, entry in node.items()}
+        return without(
+            node, *[key for key in names if reach(self.bindings, names[key]) & self.unknown]
+        )
+
+    def _unfinished(self, draft: Draft) -> Task:
+        """A task that goes no further, with the keys that can be judged without the others."""
+        node = without(self._bound_keys(draft.node), *JUDGED_WITH_OTHERS)
+        return Task(draft.name, draft.kind, node, {}, draft.references, draft.span)
+
+    def _check_templates(self, node: MappingNode, names: set[str]) -> None:
         """Say what is wrong with the strings of tasks that go no further."""
-        tasks = [entry.value for entry in node.entries.values()]
-        spans = [task.get("for") for task in tasks if isinstance(task, MappingNode)]
-        axes = {name for span in spans if isinstance(span, MappingNode) for name in span.entries}
-        for task in (node.entries[name].value for name in node.entries if name in broken):
+        for task in (node.entries[name].value for name in node.entries if name in names):
             kept = without(task, "help") if isinstance(task, MappingNode) else task
             marks = inputs_and_outputs(task) if isinstance(task, MappingNode) else {}
-            done = substitute(kept, self.bindings, axes | self.unbound | marks.keys())
+            done = substitute(kept, self.bindings, self.unknown | marks.keys())
             self.used |= done.used
             self.diagnostics += done.diagnostics
 
-    def _draft(
-        self, name: str, span: Span, node: MappingNode, reader: ReferenceReader
-    ) -> Draft | None:
-        before = len(self.diagnostics)
-        kind = node.get("task")
-        if not isinstance(kind, Scalar):
+    def _draft(self, name: str, entry: Entry, reader: ReferenceReader) -> Draft | None:
+        """A task that is not left out; None if it is, or its kind is not known."""
+        node = entry.value
+        kind = node.get("task") if isinstance(node, MappingNode) else None
+        if not isinstance(node, MappingNode) or not isinstance(kind, Scalar):
             return None
+        if not self._is_enabled(node):
+            return None
+        before = len(self.diagnostics)
         axes = self._axes(node.get("for"))
         references = reader.read(kind.text, node)
         self.diagnostics += reader.take_diagnostics()
-        draft = Draft(name, kind.text, node, axes, references, span)
-        return draft if len(self.diagnostics) == before else None
+        sound = len(self.diagnostics) == before
+        return Draft(name, kind.text, node, axes, references, entry.key.span, sound)
 
     def _is_enabled(self, task: MappingNode) -> bool:
         """Whether a task is there; one whose ``enable`` is wrong counts as such."""
@@ -292,6 +315,13 @@ class Lowering:
             self.diagnostics.append(Diagnostic("too-many-cells", message, draft.span))
 
 
+def _axes_in(tasks: MappingNode) -> set[str]:
+    """The names of all axes that tasks span, whether these are right or wrong."""
+    nodes = [entry.value for entry in tasks.entries.values()]
+    spans = [node.get("for") for node in nodes if isinstance(node, MappingNode)]
+    return {name for span in spans if isinstance(span, MappingNode) for name in span.entries}
+
+
 def _all_naturals(node: Sequence) -> bool:
     return all(
         isinstance(item, Scalar) and type(item.value) is int and item.value >= 0
@@ -318,7 +348,8 @@ def _check_reference(
             message = f'"{at.text}" is the result of {_a(kind)} task: {takes}'
         return [Diagnostic("wrong-reference", message, at.span, notes=at.notes)]
     if not reference.results and target is None and reference.task not in node.entries:
-        names = [name for name, draft in drafts.items() if draft.kind == (wanted or draft.kind)]
+        kinds = {name: draft.kind for name, draft in drafts.items()}
+        names = [name for name in node.entries if kinds.get(name, wanted) == wanted or not wanted]
         message = f'there is no task "{reference.task}"'
         help = suggest(reference.task, names) or takes
         return [Diagnostic("undeclared-reference", message, at.span, help, at.notes)]

@@ -31,7 +31,7 @@ from .settings import read_given, unused_settings
 from .sources import Sources
 from .template import is_encodable, names_in
 from .uses import collect_definitions
-from .workflow import Workflow
+from .workflow import Task, Workflow
 
 WORKFLOW: Final = "workflow.schema.json"
 DEFINITIONS: Final = "definitions.schema.json"
@@ -168,9 +168,12 @@ class Phases:
         classifiers, also_twice = collect_definitions(documents, "classifiers")
         self.diagnostics += [*twice, *also_twice]
         lowering = Lowering(bindings, _declared(root) - bindings.keys(), self.sources)
+        lowered: tuple[Task, ...] = ()
         tasks = root.get("tasks")
-        names = {name for section, name in broken if section == "tasks"}
-        lowered = lowering.tasks(tasks, names) if isinstance(tasks, MappingNode) else ()
+        if isinstance(tasks, MappingNode):
+            entries = {name: tasks.entries[name] for key, name in broken if key == "tasks"}
+            right = {name: _right_keys(each, self.diagnostics) for name, each in entries.items()}
+            lowered = lowering.tasks(tasks, right)
         self.diagnostics += lowering.diagnostics
         self.used |= lowering.used
         name = root.get("name")
@@ -181,6 +184,8 @@ class Phases:
             {key: item for key, item in classifiers.items() if ("classifiers", key) not in broken},
             lowered,
             frozenset(key for section, key in broken if section != "tasks"),
+            lowering.unfinished,
+            frozenset(lowering.unknown),
         )
 
     def expand(self, root: MappingNode, workflow: Workflow) -> Plan:
@@ -194,7 +199,7 @@ class Phases:
         scope = Scope(workflow, definer, Given(settings, given, self.request.current))
         plan = expand(scope)
         self.diagnostics += problems
-        self.diagnostics += check_task_settings(workflow.tasks)
+        self.diagnostics += check_task_settings([*workflow.tasks, *workflow.unfinished])
         self.diagnostics += [*definer.diagnostics, *scope.diagnostics]
         self.used |= definer.used | scope.used
         self.outputs = scope.outputs
@@ -253,6 +258,14 @@ def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple
         for section, name, entry in _entries(document)
         if _holds_error(entry, problems)
     }
+
+
+def _right_keys(entry: Entry, problems: list[Diagnostic]) -> MappingNode:
+    """What is right of a task: its keys but for those that errors lie in."""
+    node = entry.value
+    entries = node.entries if isinstance(node, MappingNode) else {}
+    right = {key: item for key, item in entries.items() if not _holds_error(item, problems)}
+    return MappingNode(right, node.span)
 
 
 def _holds_error(entry: Entry, problems: list[Diagnostic]) -> bool:

@@ -78,6 +78,8 @@ class Workflow(NamedTuple):
     """Tasks, each after those it reads, with the definitions and values they draw on.
 
     ``broken`` names the definitions that are left out because they are wrong in themselves.
+    ``unfinished`` are the tasks that are wrong, or read such a one, with the keys that can be
+    judged alone: those that draw on none of the ``unknown`` names.
     """
 
     name: str
@@ -86,3 +88,5 @@ class Workflow(NamedTuple):
     classifiers: Mapping[str, Definition]
     tasks: tuple[Task, ...]
     broken: frozenset[str]
+    unfinished: tuple[Task, ...] = ()
+    unknown: frozenset[str] = frozenset()
