@@ -69,6 +69,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "nested-output": "an output lies in the output folder of another cell",
         "no-cells": "exclude leaves a task without cells",
         "no-output": "there is no folder for the results of a task",
+        "no-samples": "all samples of a dataset are left out",
         "no-value": "a key has no value",
         "not-a-file-list": "FILE@@KEY leads to something else than a list of file names",
         "not-a-list": "a value stands where a list of values belongs",

@@ -33,13 +33,19 @@ YEARS: Final = f"{SAMPLE}/properties/years"
 PER_SAMPLE: Final = ("friends", "selection", "weight")
 SAMPLE_FIELDS: Final = ("sample", "year", "label", "group", "files", *PER_SAMPLE)
 
+# Samples, each at one of its years, which comes first.
+Samples = tuple[tuple[str, Node], ...]
+
 
 class BoundDataset(NamedTuple):
-    """A use of a dataset with its templates filled: its samples one a year, and the rest of it."""
+    """A use of a dataset with its templates filled: its samples one a year, and the rest of it.
+
+    Samples that are left out are not among them.
+    """
 
     use: Use
     head: MappingNode
-    samples: tuple[tuple[str, Node], ...]
+    samples: Samples
 
 
 class Definer:
@@ -106,7 +112,13 @@ class Definer:
             whole = head.replace({**head.entries, "samples": entry})
         if self._invalid(whole, DATASET):
             return None
-        return BoundDataset(use, head, tuple(year for years in complete for year in years))
+        there, left_out = _divide(year for years in complete for year in years)
+        for _, node in left_out:
+            self.diagnostics += check_expressions(node)
+        if not there:
+            self.diagnostics.append(_no_samples(use, left_out[0][1]))
+            return None
+        return BoundDataset(use, head, there)
 
     def _bind(self, node: Node, bindings: Mapping[str, Binding], schema: str) -> Node | None:
         """The node with its templates filled; None after diagnostics."""
@@ -199,6 +211,24 @@ class Definer:
                 names = self._sources.select(item, item.text, base) if listed else [item.text]
                 found += [(_normal(name), item) for name in names]
         return found
+
+
+def _divide(samples: Iterable[tuple[str, Node]]) -> tuple[Samples, Samples]:
+    """The samples of a dataset that are there, and those that are left out."""
+    found: tuple[list[tuple[str, Node]], list[tuple[str, Node]]] = ([], [])
+    for year, node in samples:
+        enable = node.get("enable") if isinstance(node, MappingNode) else None
+        left_out = isinstance(enable, Scalar) and enable.value is False
+        found[left_out].append((year, node))
+    return tuple(found[0]), tuple(found[1])
+
+
+def _no_samples(use: Use, first: Node) -> Diagnostic:
+    """What is said of a dataset all of whose samples are left out."""
+    message = f'all samples of "{use.name}" are left out'
+    enable = first.get("enable") if isinstance(first, MappingNode) else None
+    notes = (("the first one here", enable.span), *enable.notes) if enable else ()
+    return Diagnostic("no-samples", message, use.span, notes=notes)
 
 
 def _norm(value: Json) -> Json:

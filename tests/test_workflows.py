@@ -55,3 +55,40 @@ def test_a_tag_may_go_with_an_offset(capsys):
     cells = jobs["train[offset=1]~train[offset=2]"]["cells"]
     folders = [cell["output"].rpartition("/train/")[2] for cell in cells]
     assert folders == ["offset1", "offset2"]
+
+
+def test_three_tag_ttbar_is_left_out_of_fvt_on_request(capsys, place):
+    place.joinpath("new.yml").write_text(
+        "hcrc: 1\nname: new\ninclude: [hcr/datasets.yml, hcr/classifiers.yml]\ntasks:\n"
+        "  all: {task: cache, datasets: [HCR.FvT.Train]}\n"
+        "  cache:\n    task: cache\n    datasets:\n"
+        "      - {use: HCR.FvT.Train, with: {ttbar_3b: false, weight_3b: weight}}\n"
+        "  train: {task: train, dataset: cache, classifier: HCR.FvT.no_ttbar_3b}\n"
+    )
+    jobs = expand(capsys, "new.yml", "--strict")
+    (whole,) = jobs["all"]["cells"][0]["spec"]["datasets"]
+    (less,) = jobs["cache"]["cells"][0]["spec"]["datasets"]
+    assert {each["label"] for each in whole["samples"]} == {"d3", "d4", "t3", "t4"}
+    labels = [each["label"] for each in whole["samples"]]
+    assert len(less["samples"]) == len(labels) - labels.count("t3")
+    assert weights(whole) == {"d3": "weight * pseudoTagWeight", "d4": "weight",
+                              "t3": "weight * pseudoTagWeight", "t4": "weight"}  # fmt: skip
+    assert weights(less) == dict.fromkeys(["d3", "d4", "t4"], "weight")
+    classifier = jobs["train"]["cells"][0]["spec"]["classifier"]
+    assert "t3" not in json.dumps(classifier)
+    assert "p_m3" not in classifier["outputs"]
+    assert classifier["outputs"]["FvT"] == "(p_d4 - p_t4) / p_d3"
+
+
+def weights(dataset):
+    return {each["label"]: each["weight"] for each in dataset["samples"]}
+
+
+def test_a_classifier_without_three_tag_ttbar_refuses_its_events(capsys, place):
+    place.joinpath("new.yml").write_text(
+        "hcrc: 1\nname: new\ninclude: [hcr/datasets.yml, hcr/classifiers.yml]\ntasks:\n"
+        "  cache: {task: cache, datasets: [HCR.FvT.Train]}\n"
+        "  train: {task: train, dataset: cache, classifier: HCR.FvT.no_ttbar_3b}\n"
+    )
+    assert main(["check", "new.yml"]) == 1
+    assert "error[unknown-label]" in capsys.readouterr().err
