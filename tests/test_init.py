@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hcrc.compiler.cli import main
+from hcrc.compiler.commands.new_file import write_new
 from hcrc.compiler.defaults import task_kinds
 
 
@@ -87,11 +88,23 @@ def test_a_full_disk_leaves_no_half_file(capsys, monkeypatch, place):
     assert not list(place.iterdir())
 
 
-class _Full:
-    """A file on a disk that takes no more."""
+def test_an_interrupt_leaves_no_half_file(monkeypatch, place):
+    whole = Path.open
+    stop = KeyboardInterrupt()
+    monkeypatch.setattr(
+        Path, "open", lambda path, mode="r", **options: _Full(whole(path, mode, **options), stop)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        write_new(place / "new.yml", "text")
+    assert not list(place.iterdir())
 
-    def __init__(self, file):
+
+class _Full:
+    """A file on a disk that takes no more, or whose writing is stopped otherwise."""
+
+    def __init__(self, file, error=None):
         self.file = file
+        self.error = error or OSError(28, "No space left on device")
 
     def __enter__(self):
         return self
@@ -100,7 +113,7 @@ class _Full:
         self.file.close()
 
     def write(self, _):
-        raise OSError(28, "No space left on device")
+        raise self.error
 
 
 @pytest.mark.parametrize("name", ["a-b", "4b", "", "a\n"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from . import USAGE_ERROR, USER_ERROR
 from .init import name
-from .inputs import print_diagnostics
+from .inputs import add_format, print_diagnostics
+from .new_file import write_new
 
 if TYPE_CHECKING:
     from ..diagnostics import Source
@@ -44,13 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=name,
         help="name of the workflow, by default that of the first file, or of the task",
     )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "github"),
-        default="text",
-        help="how errors and warnings are printed",
-    )
-    parser.add_argument("--strict", action="store_true", help="warnings are errors")
+    add_format(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         return USER_ERROR
     if options.output is None:
         print(found.text, end="")
-    elif not _write(Path(options.output), found.text):
+    elif not write_new(Path(options.output), found.text):
         return USER_ERROR
     free = options.output is not None and not listed
     return _report(found, sys.stdout if free else sys.stderr)
@@ -84,22 +79,6 @@ def _report(found: Import, stream: TextIO) -> int:
 
     print(f"{render(found.rows)}\n{summarize(found.rows)}", file=stream)
     return USER_ERROR if any(row.result == DIFFERS for row in found.rows) else 0
-
-
-def _write(path: Path, text: str) -> bool:
-    """Write a new file, whole or not at all."""
-    try:
-        file = path.open("x", encoding="utf-8")
-    except FileExistsError:
-        print(f"hcrc: error: {path} is there already: name another file", file=sys.stderr)
-        return False
-    try:
-        with file:
-            file.write(text)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    return True
 
 
 def _request(options: argparse.Namespace) -> Request | None:

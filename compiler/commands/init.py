@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from . import USER_ERROR
+from .new_file import write_new
 
 EXAMPLE: Final = "hcrc init svb.yml --name SvB"
 STARTER: Final = "starter"
@@ -42,17 +42,8 @@ def run(options: argparse.Namespace) -> int:
     if printed:
         print(text, end="")
         return 0
-    try:
-        file = path.open("x", encoding="utf-8")
-    except FileExistsError:
-        print(f"hcrc: error: {path} is there already: name another file", file=sys.stderr)
+    if not write_new(path, text):
         return USER_ERROR
-    try:
-        with file:
-            file.write(text)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
     print(f"{path}: written; hcrc check {path} says what is wrong with it")
     return 0
 

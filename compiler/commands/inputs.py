@@ -63,6 +63,12 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='a setting: torch.DataLoader "{batch_eval: 50000}"',
     )
+    add_format(parser)
+    parser.set_defaults(usage_error=parser.error)
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Declare how diagnostics are shown."""
     parser.add_argument(
         "--format",
         choices=("text", "json", "github"),
@@ -70,7 +76,6 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
         help="how errors and warnings are printed",
     )
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
-    parser.set_defaults(usage_error=parser.error)
 
 
 def read_inputs(options: argparse.Namespace) -> list[Input]:
