@@ -10,6 +10,7 @@ from .diagnostics import Diagnostic, show
 from .execution import execution_keys, make_execution
 from .folders import axis_text
 from .grid import Grid
+from .idle import idle_keys
 from .keys import FAILED, Keys, Part
 from .nodes import Node, to_plain
 from .results import tabulate
@@ -103,6 +104,7 @@ class TaskBody:
         problems = done.diagnostics or validate(done.node, SHARING, bound=True)
         self._report_shared(problems)
         value = {} if problems else to_plain(done.node)
+        self.scope.diagnostics += idle_keys(done.node, SHARING) if not problems else []
         value = {"resources": {}, "environment": {}, "group": 1, **value}
         place = f"#/$defs/{self.task.kind}"
         value = fill_defaults(value, WORKFLOW, {"$ref": place})

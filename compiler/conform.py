@@ -12,7 +12,15 @@ from typing import Any, Final
 Json = Any
 Check = Callable[[Json], bool]
 _ANNOTATIONS: Final = ("$schema", "$id", "$defs", "title", "description", "default", "format")
-_OWN: Final = ("x-tasks", "x-refers-to", "x-gathers", "x-inputs", "x-role", "x-version")
+_OWN: Final = (
+    "x-gathers",
+    "x-idle",
+    "x-inputs",
+    "x-refers-to",
+    "x-role",
+    "x-tasks",
+    "x-version",
+)
 _NOT_TESTED: Final = (*_ANNOTATIONS, *_OWN, "then")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "null": (type(None),),

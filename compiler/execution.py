@@ -72,9 +72,9 @@ def _workers(kind: str, value: Json, settings: Json) -> Json:
         case "evaluate":
             skim = {"batch_skim": value.get("step", loader["batch_skim"])}
             return {"max_evaluators": value.get("max_evaluators", files), **skim, **eval}
-        case "merge" | "plot":
+        case "merge":
             workers = value.get("workers", settings["Analysis"]["max_workers"])
-            return {"workers": workers, "clean": value.get("clean", False)}
+            return {"workers": workers, "clean": value["clean"]}
     return {}
 
 

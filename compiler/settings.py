@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from .defaults import fill_defaults, take_texts
 from .diagnostics import Diagnostic, suggest
 from .folders import refuse_folder
+from .idle import idle_keys
 from .nodes import Entry, Node, Scalar, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import DEFERRED, Binding
@@ -65,6 +66,7 @@ def effective_settings(
     diagnostics = list(done.diagnostics) or validate(node, SCHEMA, bound=True)
     diagnostics = diagnostics or _check_base(node)
     plain = {} if diagnostics else to_plain(node)
+    diagnostics = diagnostics or idle_keys(node, SCHEMA)
     return fill_defaults({**empty, **plain}, SCHEMA), diagnostics, set(done.used)
 
 
@@ -126,5 +128,7 @@ def unused_settings(node: Node | None, kinds: set[str]) -> list[Diagnostic]:
 
 def _unused(what: str, key: Scalar, schema: Json) -> Diagnostic:
     message = f"the {what} has no effect here"
-    help = f"it is for {' and '.join(schema['x-tasks'])} tasks"
+    *others, last = schema["x-tasks"]
+    kinds = f"{', '.join(others)} and {last}" if others else last
+    help = f"it is for {kinds} tasks"
     return Diagnostic("unused-setting", message, key.span, help)

@@ -15,6 +15,7 @@ from ..cli import build_parser
 from ..codes import CODES
 from ..commands import COMMANDS
 from ..defaults import WORKFLOW, resolve_reference, task_kinds, task_schema
+from ..idle import tell_help
 from ..schema import load_schemas
 from ..shipped import package_folder
 from .cache import Rows, row, stamp
@@ -101,4 +102,4 @@ def _settings() -> Iterator[list[str]]:
             text = str(default).lower() if isinstance(default, bool) else str(default)
             listed = LIST.join(_choices(found))
             value = "null" if default is None else text
-            yield [*row("key", name, key, value), listed, *row(found.get("description", ""))]
+            yield [*row("key", name, key, value), listed, *row(tell_help(found))]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..defaults import resolve_reference
 from ..flow import write_flow
+from ..idle import tell_help
 from ..schema import load_schemas
 from ..violation import PLACEHOLDER, is_placeholder
 from .model import Entry, Section
@@ -39,7 +40,7 @@ def key_entries(schema: Json, file: str, prefix: str = "") -> Iterator[Entry]:
         yield Entry(
             f"{prefix}{key}",
             describe(part, file),
-            resolved.get("description", ""),
+            tell_help(resolved),
             "" if default == {} else write_flow(default),
             _needed(schema, key),
         )
