@@ -31,7 +31,7 @@ from .workflow import Axis, Task, TaskReference
 # What is right or wrong by other keys, which may be missing, or by axes that are not known.
 JUDGED_WITH_OTHERS: Final = ("command", "fold_offsets", "group", "outputs")
 BOOLEAN: Final = "common.schema.json#/$defs/boolean"
-MAX_CELLS: Final = 1_000_000
+MAX_CELLS: Final = 200_000
 MAX_TEXT: Final = 190
 
 

@@ -348,7 +348,10 @@ class _Composer:
         """Return the place of a collection: to its bracket, or to the end of its last node."""
         if event.flow_style:
             self.last = (end.end_mark.line + 1, end.end_mark.column + 1)
-        return self.span(event)._replace(end_line=self.last[0], end_column=self.last[1])
+        span = self.span(event)
+        # libyaml places the end of an empty item that a file ends with before its beginning.
+        end_line, end_column = max(self.last, (span.line, span.column))
+        return span._replace(end_line=end_line, end_column=end_column)
 
     def span(self, event: Any) -> Span:
         """Return the place of an event without its anchor and tag."""

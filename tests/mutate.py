@@ -36,8 +36,8 @@ FRAGMENTS = (
     *("010", "1:30", "2024-01-01", "=", "<<", "{<<: {a: 1}}", "!!python/name:os.system", "on"),
     *("/eos/user/a", "~nobody", "a & b > 1", "sqrt(", "lambda: 0", "{extends: Data}", "9" * 1200),
     *(
-        "0-999999",
-        "{seed: 0-999, offset: 0-999}",
+        "0-199999",
+        "{seed: 0-399, offset: 0-499}",
         "'{a.b[0]!r}'",
         "---",
         "...",

@@ -461,3 +461,14 @@ def test_where_both_parsers_read_a_text_they_read_the_same(at: int, cut: int, ne
     slow, slow_errors = parse_module._compose(source, yaml.SafeLoader)
     if not fast_errors and not slow_errors:
         assert fast == slow
+
+
+@pytest.mark.parametrize("text", [" -", "      -", "a:\n    -", "a:\n  - b\n  -"])
+def test_a_list_that_ends_with_an_empty_item_ends_after_its_beginning(text: str) -> None:
+    document, _ = parse(text, "w.yml")
+    root = document.root
+    node = locate(root, ["a"]) if isinstance(root, Mapping) else root
+    assert isinstance(node, Sequence)
+    span = node.span
+    assert (span.line, span.column) <= (span.end_line, span.end_column)
+    assert text.splitlines()[span.line - 1][span.column - 1] == "-"

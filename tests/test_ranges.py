@@ -39,8 +39,8 @@ def test_values(text: str, values: list[int]) -> None:
         ("٣", '"٣" is neither a number nor a range', 0, 1, 'ranges look like "0-2 4-6 8"'),
         ("", "a range without values", 0, 0, 'ranges look like "0-2 4-6 8"'),
         ("  ", "a range without values", 0, 2, 'ranges look like "0-2 4-6 8"'),
-        ("0-1000000", "more than 1000000 values", 0, 9, 'ranges look like "0-2 4-6 8"'),
-        ("1 0-999999", "more than 1000000 values", 2, 10, 'ranges look like "0-2 4-6 8"'),
+        ("0-200000", "more than 200,000 values", 0, 8, 'ranges look like "0-2 4-6 8"'),
+        ("1 0-199999", "more than 200,000 values", 2, 10, 'ranges look like "0-2 4-6 8"'),
         ("9" * 19, "9" * 19 + " is too large", 0, 19, 'ranges look like "0-2 4-6 8"'),
     ],
 )
@@ -51,8 +51,8 @@ def test_errors(text: str, message: str, start: int, end: int, help: str) -> Non
     assert (error.message, error.start, error.end, error.help) == (message, start, end, help)
 
 
-def test_a_million_values_are_not_too_many() -> None:
-    assert len(parse_range("0-999999")) == 1_000_000
+def test_two_hundred_thousand_values_are_not_too_many() -> None:
+    assert len(parse_range("0-199999")) == 200_000
 
 
 def of(text: str) -> list[int] | list[Diagnostic]:
