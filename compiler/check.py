@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from .collisions import Outputs, check_outputs
 from .diagnostics import Diagnostic, suggest
+from .nodes import Mapping as MappingNode
 from .nodes import Node
 from .plan import Plan
 from .settings import unused_settings
@@ -25,6 +26,16 @@ def check_plan(
         *check_outputs(plan, Outputs(tasks, outputs)),
         *_unknown_labels(plan, tasks),
     ]
+
+
+def check_for_tasks(root: MappingNode, plan: Plan) -> list[Diagnostic]:
+    """What is said of a plan without tasks."""
+    entry = root.entries.get("tasks")
+    if plan.tasks or entry is None:
+        return []
+    message = "every task is left out: there is nothing to do"
+    help = 'by its "enable", or by Analysis: {enable: false}'
+    return [Diagnostic("no-tasks", message, entry.key.span, help)]
 
 
 def check_task_settings(tasks: Iterable[Task]) -> list[Diagnostic]:

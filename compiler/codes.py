@@ -138,6 +138,7 @@ WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
         "legacy-ignored": "the older tool took no notice of something",
         "no-counterpart": "something of the older tool has no counterpart",
         "no-effect-yet": "a key is taken, and nothing acts on it yet",
+        "no-tasks": "every task of a workflow is left out",
         "not-executed": "a value of the older tool would be executed, and is refused",
         "template-written-out": "the value of a template key is written out",
         "unclear-precedence": "& or | beside a comparison without brackets",

@@ -23,6 +23,7 @@ from .rebinding import reach
 from .references import ReferenceReader
 from .schema import validate
 from .sources import Sources
+from .switch import read_switch
 from .template import names_in, substitute
 from .values import AxisValue
 from .words import inputs_and_outputs
@@ -120,6 +121,7 @@ class Lowering:
         if not isinstance(node, MappingNode) or not isinstance(kind, Scalar):
             return None
         if not self._is_enabled(node):
+            self.used |= names_in(node)
             return None
         before = len(self.diagnostics)
         axes = self._axes(node.get("for"))
@@ -135,9 +137,10 @@ class Lowering:
             return True
         done = substitute(node, self.bindings)
         self.used |= done.used
-        wrong = done.diagnostics or validate(done.node, BOOLEAN, bound=True, key="enable")
+        switch = read_switch(done.node)
+        wrong = done.diagnostics or validate(switch, BOOLEAN, bound=True, key="enable")
         self.diagnostics += wrong
-        return not isinstance(done.node, Scalar) or done.node.value is not False
+        return not isinstance(switch, Scalar) or switch.value is not False
 
     def _axes(self, node: Node | None) -> dict[str, Axis]:
         axes: dict[str, Axis] = {}
@@ -205,7 +208,7 @@ class Lowering:
         task, at = node.get(reference.task), reference.node
         if not isinstance(task, MappingNode) or self._is_enabled(task):
             return []
-        message = f'"{reference.task}" is left out: its enable is false'
+        message = f'"{reference.task}" is left out: its enable is false or empty'
         note: Note = ("it is left out here", node.entries[reference.task].key.span)
         return [Diagnostic("disabled-task", message, at.span, None, (*at.notes, note))]
 

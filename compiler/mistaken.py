@@ -38,6 +38,11 @@ def explain_type(node: Node, kinds: list[str], whole: bool = False) -> tuple[str
     return _explain_scalar(node, kinds)
 
 
+def means_boolean(text: str) -> bool:
+    """Tell whether a text is a word for true or false."""
+    return re.fullmatch(_BOOLEANS, text) is not None
+
+
 def _explain_scalar(node: Scalar, kinds: list[str]) -> tuple[str, str | None]:
     text = node.text
     if node.quoted and _fits(resolve(text), kinds):
@@ -45,7 +50,7 @@ def _explain_scalar(node: Scalar, kinds: list[str]) -> tuple[str, str | None]:
         return "quoted-value", advice
     if not node.quoted and not isinstance(node.value, str) and "string" in kinds:
         return "unquoted-value", f'quote it: "{text}"'
-    if "boolean" in kinds and re.fullmatch(_BOOLEANS, text):
+    if "boolean" in kinds and means_boolean(text):
         return "yaml-boolean", f"write {'true' if re.fullmatch(_TRUE, text) else 'false'}"
     if kinds == ["boolean"]:
         return "wrong-type", "write true or false"

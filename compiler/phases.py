@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .check import check_plan, check_task_settings
+from .check import check_for_tasks, check_plan, check_task_settings
 from .codes import MISSING, PLACEHOLDERS, UNREAD, WRONG_TYPES
 from .defaults import task_kinds
 from .definitions import Definer
@@ -214,6 +214,7 @@ class Phases:
             self.sources.documents, bindings, self.outputs.values(), known
         )
         if not errors_of([*self.diagnostics, *self.sources.diagnostics]):
+            self.diagnostics += check_for_tasks(root, plan)
             self.diagnostics += check_plan(workflow, plan, self.outputs)
 
     def unused(self, root: MappingNode) -> list[Diagnostic]:

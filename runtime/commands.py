@@ -150,14 +150,19 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
     with nullcontext() if arguments.dry_run else hold_locks(locks):
         agenda = decide(bundle, selection, _report_cell if arguments.dry_run else None)
         if not agenda.todo:
-            cells = f"all {agenda.cells} cells are" if agenda.cells > 1 else "the cell is"
-            print(f"nothing to do: {cells} up to date")
+            print(f"nothing to do: {_tell_current(agenda.cells)}")
             _print_summary(bundle, agenda, Outcome())
             return 0
         if arguments.dry_run:
             print(f"{agenda.cells - agenda.current} of {agenda.cells} cells would run")
             return 0
         return execute(bundle, agenda, arguments, runner)
+
+
+def _tell_current(cells: int) -> str:
+    if not cells:
+        return "there is no task"
+    return f"all {cells} cells are up to date" if cells > 1 else "the cell is up to date"
 
 
 def lock_files(bundle: Bundle, tasks: Collection[str]) -> list[Path]:

@@ -18,7 +18,7 @@ SHOWN_LINES = 4
 
 def summarise(bundle: Bundle, agenda: Agenda, outcome: Outcome) -> Iterator[str]:
     """A line for each task that was looked at, with the first results' own lines below it."""
-    wide = max(len(name) for name in agenda.tallies)
+    wide = max((len(name) for name in agenda.tallies), default=0)
     for name, tally in agenda.tallies.items():
         task = bundle.task(name)
         times = outcome.tasks.get(name)

@@ -92,3 +92,20 @@ def test_a_classifier_without_three_tag_ttbar_refuses_its_events(capsys, place):
     )
     assert main(["check", "new.yml"]) == 1
     assert "error[unknown-label]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "title"), [("svb", "SvB"), ("fvt", "FvT")])
+def test_plots_go_to_a_web_area_as_well_for_a_cern_account(name, title, capsys):
+    words = [name, "--param", "store=/some/folder"]
+    outputs = [job["cells"][0]["output"] for job in expand(capsys, *words).values()]
+    assert all(output.startswith("/some/folder/") for output in outputs)
+    assert main(["check", *words, "--strict", "--param", "cernuser=jdoe"]) == 0
+    capsys.readouterr()
+    jobs = expand(capsys, *words, "--param", "cernuser=jdoe")
+    web, plot = (jobs[name]["cells"][0] for name in ("web", "plot"))
+    folder = f"eos/user/j/jdoe/www/HH4b/classifier/{title}/test"
+    assert web["output"] == f"root://eosuser.cern.ch//{folder}"
+    assert web["spec"] == plot["spec"]
+    assert plot["output"] == "/some/folder/plots/test"
+    rest = [job["cells"][0]["output"] for id, job in jobs.items() if id != "web"]
+    assert all(output.startswith("/some/folder/") for output in rest)
