@@ -23,6 +23,7 @@ from .parse import Document, parse, read_document
 from .shipped import workflows_folder
 
 SELECT: Final = "@@"
+EVERY: Final = "*"
 
 
 class Sources:
@@ -97,34 +98,30 @@ class Sources:
         return self._found[asked]
 
     def select(self, node: Scalar, text: str, base: str) -> list[str]:
-        """The list of names that ``FILE@@KEY`` stands for."""
+        """The names that ``FILE@@KEY`` stands for; ``a.*.b`` takes every key below ``a`` in turn."""
         name, _, keys = text.partition(SELECT)
         path = self.find(node, name, base)
         table = self._table(node, path)
         if table is None:
             return []
-        value: Any = table
-        for key in keys.split("."):
-            if not isinstance(value, dict) or key not in value:
-                value = _named(value)
-            if key not in value:
-                message = f'{self.display(path)} has no key "{key}" there'
-                self.diagnostics.append(
-                    Diagnostic("unknown-list", message, node.span, suggest(key, value), node.notes)
-                )
+        found: list[str] = []
+        for step, value in _descend(table, keys.split(".")):
+            if step is not None:
+                what = "nothing" if step == EVERY else f'no key "{step}"'
+                message = f"{self.display(path)} has {what} there"
+                help = suggest(step, value) if value else None
+                self._report("unknown-list", message, node, help)
                 return []
-            value = value[key]
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            message = f'"{text}" is not a list of file names'
-            self.diagnostics.append(
-                Diagnostic("not-a-file-list", message, node.span, notes=node.notes)
-            )
-            return []
-        if not value or not all(value):
-            self.diagnostics.append(
-                Diagnostic("empty-value", f'"{text}" names no file', node.span, notes=node.notes)
-            )
-        return value
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                self._report("not-a-file-list", f'"{text}" is not a list of file names', node)
+                return []
+            found += value
+        if not found or not all(found):
+            self._report("empty-value", f'"{text}" names no file', node)
+        return found
+
+    def _report(self, code: str, message: str, node: Scalar, help: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic(code, message, node.span, help, node.notes))
 
     def _table(self, node: Scalar, path: Path) -> dict[Any, Any] | None:
         """The mapping in a file, read once; None, after one diagnostic, if there is none."""
@@ -154,6 +151,23 @@ class Sources:
             message = f"{name}: {str(error).splitlines()[0]}"
         self.diagnostics.append(Diagnostic(code, message, node.span, notes=node.notes))
         return None
+
+
+def _descend(value: Any, keys: list[str]) -> Iterator[tuple[str | None, Any]]:
+    """What the keys lead to, each beside None; or the first key that is not in a mapping."""
+    if not keys:
+        yield None, value
+        return
+    step, *rest = keys
+    if not isinstance(value, dict) or step not in value:
+        value = _named(value)
+    if step == EVERY and value:
+        for each in value.values():
+            yield from _descend(each, rest)
+    elif step in value:
+        yield from _descend(value[step], rest)
+    else:
+        yield step, value
 
 
 def _named(value: Any) -> dict[str, Any]:
