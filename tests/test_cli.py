@@ -189,8 +189,16 @@ def test_every_locale_can_show_errors(place, env):
     assert b"Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "expand", "compile"])
-@pytest.mark.parametrize("format", ["json", "github"])
+@pytest.mark.parametrize(
+    ("command", "format"),
+    [
+        ("check", "json"),
+        ("check", "github"),
+        ("compile", "json"),
+        ("compile", "github"),
+        ("expand", "json"),
+    ],
+)
 def test_formats_are_for_programs(place, capsys, command, format):
     assert main([command, "w.yml", "--format", format]) == 0
     out = capsys.readouterr().out
@@ -205,6 +213,18 @@ def test_formats_are_for_programs(place, capsys, command, format):
         assert [item["code"] for item in json.loads(captured.out)] == ["wrong-type"]
     else:
         assert captured.out.startswith("::error file=--param,line=1,col=3,title=wrong-type::")
+
+
+@pytest.mark.parametrize("command", ["diff", "expand", "inspect", "trace", "why"])
+def test_what_has_no_form_for_github_is_refused(place, capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "w.yml", "w.yml", "--format", "github"])
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    message = captured.err.splitlines()[-1].replace("'", "")
+    assert message.startswith(f"hcrc {command}: error: argument --format: invalid choice: github")
+    assert message.endswith("(choose from text, json)")
 
 
 def test_check_imports_jsonschema_only_to_explain(place):

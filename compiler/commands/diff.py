@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " workflow that is compiled now, with nothing written. Exit code 0: every cell stays"
         " valid, 3: not all do."
     )
-    add_inputs(parser, bundle=True)
+    add_inputs(parser, bundle=True, shown="changes")
 
 
 def run(options: argparse.Namespace) -> int:

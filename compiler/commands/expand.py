@@ -22,7 +22,7 @@ ENVIRONMENT: Final = "environment"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_inputs(parser)
+    add_inputs(parser, shown="jobs")
     parser.add_argument(
         "--as-template",
         action="store_true",

@@ -25,8 +25,13 @@ class Input(NamedTuple):
     templates: tuple[str, ...]
 
 
-def add_inputs(parser: argparse.ArgumentParser, *, bundle: bool = False) -> None:
-    """Declare the files and what gives values to their parameters."""
+def add_inputs(
+    parser: argparse.ArgumentParser, *, bundle: bool = False, shown: str | None = None
+) -> None:
+    """Declare the files and what gives values to their parameters.
+
+    ``shown`` is what the command prints beside diagnostics, in the same formats.
+    """
     what = "a workflow: a file, or the name of one that comes with hcrc"
     parser.add_argument(
         "file",
@@ -50,10 +55,10 @@ def add_inputs(parser: argparse.ArgumentParser, *, bundle: bool = False) -> None
         default=[],
         help="the value of one parameter; wins over --template",
     )
-    add_reporting(parser)
+    add_reporting(parser, shown)
 
 
-def add_reporting(parser: argparse.ArgumentParser) -> None:
+def add_reporting(parser: argparse.ArgumentParser, shown: str | None = None) -> None:
     """Declare settings, and how diagnostics are shown."""
     parser.add_argument(
         "--setting",
@@ -63,17 +68,17 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='a setting: torch.DataLoader "{batch_eval: 50000}"',
     )
-    add_format(parser)
+    add_format(parser, shown)
     parser.set_defaults(usage_error=parser.error)
 
 
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """Declare how diagnostics are shown."""
+def add_format(parser: argparse.ArgumentParser, shown: str | None = None) -> None:
+    """Declare how diagnostics are shown; what else is shown has no form for GitHub."""
     parser.add_argument(
         "--format",
-        choices=("text", "json", "github"),
+        choices=("text", "json") if shown else ("text", "json", "github"),
         default="text",
-        help="how errors and warnings are printed",
+        help=f"how {f'{shown}, ' if shown else ''}errors and warnings are printed",
     )
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
 

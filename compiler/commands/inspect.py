@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " norm; of a workflow or a file of definitions, or of all that come with hcrc. Nothing is"
         " written. Exit code 1 if anything is wrong."
     )
-    add_inputs(parser)
+    add_inputs(parser, shown="datasets")
     parser.add_argument(
         "--dataset", metavar="NAME", action="append", default=[], help="this dataset alone"
     )

@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder of a bundle")
     parser.add_argument("job", metavar="JOB", help="a job: its number or id; or the id of a cell")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="how the reasons are printed"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
