@@ -5,7 +5,7 @@ In come the axes and the exclusions as written, out come the numbers of the poin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from .diagnostics import Diagnostic, suggest
@@ -82,6 +82,20 @@ def _is_integers(axis: Axis) -> bool:
     return all(type(value) is int for value in axis.values)
 
 
+class _Shared:
+    """What a grid with gaps has on the axes that it shares with others, by the values' texts."""
+
+    def __init__(self, grid: Grid, axes: Collection[str]) -> None:
+        self.names = [name for name in grid.axes if name in axes]
+        self.there = {
+            tuple([axis_text(point[name]) for name in self.names]) for point in grid.points()
+        }
+
+    def has(self, texts: Mapping[str, str]) -> bool:
+        """Whether there is any cell at the values of a point."""
+        return tuple([texts[name] for name in self.names]) in self.there
+
+
 def keep_points(
     axes: Mapping[str, Sequence[AxisValue]],
     exclusions: Sequence[Exclusion],
@@ -89,17 +103,18 @@ def keep_points(
 ) -> tuple[list[int] | None, list[Diagnostic]]:
     """The numbers of the points that stay, None for all, and exclusions that leave nothing out.
 
-    A point stays if ``others``, the grids of the tasks that are read cell by cell, have it too.
+    A point stays if each of ``others``, the grids of the tasks that are read, has a cell for it.
     """
-    sparse = [(grid, set(grid.kept)) for grid in others if grid.kept is not None]
+    sparse = [_Shared(grid, axes) for grid in others if grid.kept is not None]
     if not exclusions and not sparse:
         return None, []
     kept: list[int] = []
     unmatched = list(exclusions)
-    for number, point in enumerate(Grid(axes).points()):
-        if not all(grid.number(point) in numbers for grid, numbers in sparse):
-            continue
+    grid = Grid(axes)
+    for number, point in enumerate(grid.points()):
         texts = {name: axis_text(value) for name, value in point.items()}
+        if not all(shared.has(texts) for shared in sparse):
+            continue
         matching = [item for item in exclusions if item.matches(texts)]
         unmatched = [item for item in unmatched if item not in matching]
         if not matching:
@@ -108,4 +123,4 @@ def keep_points(
         Diagnostic("unmatched-exclusion", "this leaves no cell out", item.node.span)
         for item in unmatched
     ]
-    return kept, found
+    return None if len(kept) == grid.size else kept, found

@@ -47,12 +47,6 @@ class Grid:
         """Where a point is among all combinations."""
         return number if self.kept is None else self.kept[number]
 
-    def number(self, point: Mapping[str, AxisValue]) -> int:
-        """Where a combination is among all, given its values, and maybe others."""
-        return sum(
-            stride * self.axes[name].index(point[name]) for name, stride in self._strides.items()
-        )
-
     @cached_property
     def ranks(self) -> Mapping[int, int]:
         """The numbers of the points that are kept, by their places among all combinations."""

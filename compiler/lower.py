@@ -266,8 +266,7 @@ class Lowering:
         self.diagnostics += wrong
         if wrong or (filled and filled.diagnostics):
             return None
-        pairs = list(zip(task.references, targets, strict=True))
-        grids = [target.grid() for reference, target in pairs if not reference.gathers]
+        grids = [target.grid() for target in targets]
         values = {name: axis.values for name, axis in task.axes.items()}
         kept, unmatched = keep_points(values, exclusions, grids)
         self.diagnostics += unmatched

@@ -98,7 +98,7 @@ class Sources:
         return self._found[asked]
 
     def select(self, node: Scalar, text: str, base: str) -> list[str]:
-        """The names that ``FILE@@KEY`` stands for; ``a.*.b`` takes every key below ``a`` in turn."""
+        """The names that ``FILE@@KEY`` stands for; in ``a.*.b`` the star is every key there."""
         name, _, keys = text.partition(SELECT)
         path = self.find(node, name, base)
         table = self._table(node, path)
