@@ -326,6 +326,15 @@ def test_the_page_is_whole(place, capsys):
     assert "prefers-color-scheme: dark" in text
 
 
+def test_the_page_begins_with_the_search_and_breaks_a_usage_between_its_options(capsys):
+    text = shown(capsys, "--all", "--format", "html")
+    places = [text.index(part) for part in ("<h1>", 'id="filter"', "<nav", "<main")]
+    assert places == sorted(places)
+    assert "<span>[--template MAPPING [FILE ...]]</span> <span>[--param KEY=VALUE]</span>" in text
+    assert "<code>hcrc help --all PATTERN</code>" in text
+    assert "<dd>event: the fold of an event is its number" in text
+
+
 def test_tables_have_no_empty_columns_and_escape_what_markdown_reads():
     entries = (Entry("a|b", "x|y", "<_lead_ in_word [*]"), Entry("c", "", ""))
     text = render_markdown([Chapter("Keys", "", (Section("Some", "", entries),))])

@@ -15,6 +15,7 @@ INTRODUCTION: Final = (
     "Every command, task, key and setting. `hcrc help --all PATTERN` searches it,"
     " `hcrc help --file FILE` shows what a workflow declares."
 )
+PART: Final = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S+")
 SPECIAL: Final = re.compile(r"[\\|<*\[]|\b_|_\b")
 
 
@@ -45,7 +46,7 @@ def render_html(chapters: list[Chapter]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals["anchor"] = anchor
-    environment.filters["sentence"] = _sentence
+    environment.filters |= {"parts": _parts, "sentence": _sentence}
     page = environment.from_string(text)
     return page.render(title=TITLE, introduction=INTRODUCTION, chapters=chapters) + "\n"
 
@@ -127,6 +128,11 @@ def _paragraph(text: str) -> list[str]:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}" if text else ""
+
+
+def _parts(usage: str) -> list[str]:
+    """The words of a usage, what stands in brackets in one piece."""
+    return PART.findall(usage)
 
 
 def _github(title: str) -> str:
