@@ -6,7 +6,7 @@ In come the axes and the exclusions as written, out come the numbers of the poin
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .diagnostics import Diagnostic, suggest
 from .folders import axis_text
@@ -18,6 +18,7 @@ from .ranges import range_of
 from .values import AxisValue
 from .workflow import Axis
 
+MAX_SHOWN: Final = 5
 Point = Mapping[str, AxisValue]
 
 
@@ -112,7 +113,7 @@ def keep_points(
     unmatched = list(exclusions)
     grid = Grid(axes)
     for number, point in enumerate(grid.points()):
-        texts = {name: axis_text(value) for name, value in point.items()}
+        texts = _texts_of(point)
         if not all(shared.has(texts) for shared in sparse):
             continue
         matching = [item for item in exclusions if item.matches(texts)]
@@ -124,3 +125,24 @@ def keep_points(
         for item in unmatched
     ]
     return None if len(kept) == grid.size else kept, found
+
+
+def check_results(grid: Grid, at: Scalar, results: Grid) -> list[Diagnostic]:
+    """Whether there is a result for each point of a task that is not left out."""
+    there = _Shared(results, grid.axes)
+    missing = [_show(point) for point in map(_texts_of, grid.points()) if not there.has(point)]
+    if not missing:
+        return []
+    more = f", nor for {len(missing) - 1:,} more" if missing[1:] else ""
+    message = f"there is no result below {at.text} for {missing[0]}{more}"
+    shown = missing[:MAX_SHOWN] + ["…"] * (len(missing) > MAX_SHOWN)
+    help = f"make it, or leave it out: exclude: [{', '.join(shown)}]"
+    return [Diagnostic("missing-result", message, at.span, help, at.notes)]
+
+
+def _texts_of(point: Point) -> dict[str, str]:
+    return {name: axis_text(value) for name, value in point.items()}
+
+
+def _show(texts: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{name}: {text}" for name, text in texts.items()) + "}"

@@ -26,7 +26,10 @@ class Files(Protocol):
         """Whether there is a file to read."""
 
     def find_results(self, folder: Path) -> list[Path]:
-        """The result.json of a folder, or those of the cells' folders below it: ``axis=value``."""
+        """The result.json of a folder, or those of the cells' folders below it: ``axis=value``.
+
+        Raises :class:`OSError`.
+        """
 
     def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
         """Some keys of a result; raises :class:`OSError`, :class:`ValueError`."""
@@ -56,13 +59,15 @@ class Disk:
             return False
 
     def find_results(self, folder: Path) -> list[Path]:
-        """The result.json of a folder, or those of the cells' folders below it, in order."""
+        """The result.json of a folder, or those of the cells' folders below it, in order.
+
+        A cell's folder that has none, since its job failed or has not ended, is named all the same.
+        """
         if self.is_file(folder / RESULT):
             return [folder / RESULT]
-        try:
-            below = sorted(item for item in folder.iterdir() if "=" in item.name and item.is_dir())
-        except OSError:
-            return []
+        below = sorted(item for item in folder.iterdir() if "=" in item.name and item.is_dir())
+        if not below and "=" in folder.name:
+            return [folder / RESULT]
         return [path for item in below for path in self.find_results(item)]
 
     def read_result(self, path: Path, keys: Sequence[str]) -> bytes:

@@ -13,14 +13,16 @@ from typing import Final, NamedTuple
 
 from .defaults import task_schema
 from .diagnostics import Diagnostic, Note, Span, errors_of, show, suggest
-from .exclude import keep_points, read_exclusions
+from .exclude import check_results, keep_points, read_exclusions
 from .folders import axis_text
+from .grid import Grid
 from .nodes import Entry, Node, Scalar, Sequence, without
 from .nodes import Mapping as MappingNode
 from .parameters import RESERVED, Binding
 from .ranges import range_of
 from .rebinding import reach
 from .references import ReferenceReader
+from .results import span_axes
 from .schema import validate
 from .sources import Sources
 from .switch import read_switch
@@ -266,14 +268,19 @@ class Lowering:
         self.diagnostics += wrong
         if wrong or (filled and filled.diagnostics):
             return None
-        grids = [target.grid() for target in targets]
+        pairs = list(zip(task.references, targets, strict=True))
+        grids = [target.grid() for reference, target in pairs if not reference.results]
         values = {name: axis.values for name, axis in task.axes.items()}
         kept, unmatched = keep_points(values, exclusions, grids)
         self.diagnostics += unmatched
+        task = task._replace(kept=None if kept is None else tuple(kept))
+        for reference, target in pairs:
+            if reference.results and target.kept is not None:
+                self.diagnostics += check_results(task.grid(), reference.node, target.grid())
         if kept == []:
             message = f'"{task.name}" has no cell left'
             self.diagnostics.append(Diagnostic("no-cells", message, task.span))
-        return None if kept is None else tuple(kept)
+        return task.kept
 
     def _wanted(self, draft: Draft, reference: TaskReference) -> str | None:
         """The kind of task that a reference takes; None if it takes any."""
@@ -363,10 +370,8 @@ def _target(reference: TaskReference, done: dict[str, Task]) -> Task | None:
     if not reference.results:
         return done.get(reference.task)
     node, results = reference.node, reference.results
-    values: dict[str, dict[AxisValue, None]] = {}
-    for result in results if not reference.gathers else ():
-        for name, value in result.axes.items():
-            values.setdefault(name, {})[value] = None
-    axes = {name: Axis(name, tuple(found), node) for name, found in values.items()}
+    grid = Grid({}) if reference.gathers else span_axes(results)[0]
+    axes = {name: Axis(name, tuple(values), node) for name, values in grid.axes.items()}
+    kept = None if grid.kept is None else tuple(grid.kept)
     empty = MappingNode({}, node.span)
-    return Task("", results[0].task, empty, axes, (), node.span)
+    return Task("", results[0].task, empty, axes, (), node.span, kept)

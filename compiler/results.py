@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ from typing import Final, NamedTuple
 from .defaults import task_kinds
 from .diagnostics import Diagnostic
 from .files import Files
-from .folders import expand_home
+from .folders import axis_text, expand_home
 from .grid import Grid
 from .nodes import Scalar
 from .pattern import Pattern, Values
@@ -53,7 +54,12 @@ def find_results(node: Scalar, folder: Path, files: Files) -> list[FoundResult] 
     path = Path(os.path.normpath(folder / expand_home(node.text)))
     if path.suffix == ".json" and path.name != RESULT:
         return [_refuse("bad-result", f'"{node.text}": a result is called {RESULT}', node)]
-    paths = [path] if path.name.endswith(".json") else files.find_results(path)
+    try:
+        paths = [path] if path.name.endswith(".json") else files.find_results(path)
+    except (FileNotFoundError, NotADirectoryError):
+        paths = []
+    except OSError as error:
+        return [_refuse("unreadable-file", f"{error.filename}: {error.strerror}", node)]
     if not paths:
         return [_refuse("missing-result", f"there is no {RESULT} in {path}", node)]
     found: list[FoundResult] = []
@@ -62,7 +68,8 @@ def find_results(node: Scalar, folder: Path, files: Files) -> list[FoundResult] 
         try:
             found.append(read_result(each, files))
         except FileNotFoundError:
-            wrong.append(_refuse("missing-result", f"there is no {each}", node))
+            help = "run the cell that it is of, or remove its folder" if each != path else None
+            wrong.append(_refuse("missing-result", f"there is no {each}", node, help))
         except OSError as error:
             wrong.append(_refuse("unreadable-file", f"{each}: {error.strerror}", node))
         except ValueError as error:
@@ -96,33 +103,46 @@ def _is_axis_value(value: object) -> bool:
 
 def check_axes(results: Sequence[FoundResult], node: Scalar) -> list[Diagnostic]:
     """What is wrong with results that have to stand for the cells of one task."""
-    _, message = span_axes(results)
-    return [_refuse("missing-result", f"{message} below {node.text}", node)] if message else []
-
-
-def span_axes(results: Sequence[FoundResult]) -> tuple[ResultTable | None, str | None]:
-    """Results as the cells of one task, or why they are not."""
-    axes: dict[str, list[AxisValue]] = {name: [] for name in results[0].axes}
+    first = results[0]
     for result in results:
-        for name, value in result.axes.items():
-            values = axes.setdefault(name, [])
-            values += [value] if value not in values else []
-    grid = Grid(axes)
-    by_point = {canonical(result.axes): result for result in results}
-    points = [canonical(point) for point in grid.points()]
-    missing = [point for point in points if point not in by_point]
-    if len(by_point) < len(results):
-        return None, "two results are of one cell"
-    if missing:
-        return None, f"there is no result for {missing[0]}"
-    return ResultTable(grid, [by_point[point] for point in points]), None
+        if result.axes.keys() != first.axes.keys():
+            message = f"{first.cell} and {result.cell} below {node.text} are of different axes"
+            return [_refuse("bad-result", message, node)]
+    points = Counter(_texts(result) for result in results)
+    (point, times), *_ = points.most_common(1)
+    if times > 1:
+        message = f"{times} results below {node.text} are of one cell, {dict(point)}"
+        return [_refuse("bad-result", message, node)]
+    return []
 
 
-def tabulate(results: Sequence[FoundResult], gathers: bool) -> ResultTable | None:
+def span_axes(results: Sequence[FoundResult]) -> tuple[Grid, list[FoundResult]]:
+    """The points of results that :func:`check_axes` passes, and the results in that order."""
+    values: dict[str, dict[str, AxisValue]] = {name: {} for name in results[0].axes}
+    for result in results:
+        for name, text in _texts(result):
+            values[name].setdefault(text, result.axes[name])
+    axes = {name: tuple(found.values()) for name, found in values.items()}
+    whole = Grid(axes)
+    steps = {
+        name: dict(zip(found, whole.steps(name), strict=True)) for name, found in values.items()
+    }
+    places = {sum(steps[name][text] for name, text in _texts(each)): each for each in results}
+    order = sorted(places)
+    kept = None if len(order) == whole.size else tuple(order)
+    return Grid(axes, kept), [places[place] for place in order]
+
+
+def tabulate(results: Sequence[FoundResult], gathers: bool) -> ResultTable:
     """Results as a table: one after the other, or at their places on the axes."""
     if gathers:
         return ResultTable(Grid({"": range(len(results))}), results)
-    return span_axes(results)[0]
+    return ResultTable(*span_axes(results))
+
+
+def _texts(result: FoundResult) -> tuple[tuple[str, str], ...]:
+    """The texts of a result's place on its axes, by name."""
+    return tuple([(name, axis_text(result.axes[name])) for name in sorted(result.axes)])
 
 
 class ResultTable(CellTable):
@@ -160,5 +180,5 @@ class ResultTable(CellTable):
         return Pattern((Values(texts, str),), len(self))
 
 
-def _refuse(code: str, message: str, node: Scalar) -> Diagnostic:
-    return Diagnostic(code, message, node.span, None, node.notes)
+def _refuse(code: str, message: str, node: Scalar, help: str | None = None) -> Diagnostic:
+    return Diagnostic(code, message, node.span, help, node.notes)
