@@ -13,16 +13,16 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from .agenda import Agenda, UsageError, decide, select_tasks
-from .bundle import Bundle, CellHead, open_bundle
+from .bundle import Bundle, CellHead, Task, open_bundle
 from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
-from .clean import find_results, remove_result
+from .clean import find_results, remove_result, remove_root_lock
 from .console import fall_silent, format_seconds, printable, standard_console
 from .errors import JobError
 from .job import JobOptions, as_storage_error
@@ -167,23 +167,29 @@ def _tell_current(cells: int) -> str:
 
 def lock_files(bundle: Bundle, tasks: Collection[str]) -> list[Path]:
     """The locks of a bundle and of the output folders of these tasks."""
-    roots = {task.root for task in bundle.tasks if task.name in tasks}
-    local = [Path(root) / ROOT_LOCK for root in roots if "://" not in root]
-    return [bundle.state / "lock", *local]
+    chosen = [task for task in bundle.tasks if task.name in tasks]
+    return [bundle.state / "lock", *root_locks(chosen)]
+
+
+def root_locks(tasks: Iterable[Task]) -> list[Path]:
+    """The locks of the output folders of tasks, each once, those above others first."""
+    return sorted({Path(task.root) / ROOT_LOCK for task in tasks if "://" not in task.root})
 
 
 def clean(bundle: Bundle, dry_run: bool) -> int:
     """The ``clean`` command; raises :class:`JobError` if a run goes on there."""
     found = 0
-    tasks = [task.name for task in bundle.tasks]
-    with nullcontext() if dry_run else hold_locks(lock_files(bundle, tasks)):
-        for cell, home in find_results(bundle):
+    roots = [path for path in root_locks(bundle.tasks) if path.parent.is_dir()]
+    with nullcontext() if dry_run else hold_locks([bundle.state / "lock", *roots]):
+        for cell, home, root in find_results(bundle):
             found += 1
-            print(f"{'would remove' if dry_run else 'removed'}  {cell}  {home}")
             if not dry_run:
-                remove_result(home)
+                remove_result(home, root)
+            print(f"{'would remove' if dry_run else 'removed'}  {cell}  {home}")
         if not dry_run:
             forget_moment(bundle.state)
+            for lock in reversed(roots):
+                remove_root_lock(lock)
     print(f"{count_noun(found, 'result')} {'would be ' if dry_run else ''}removed")
     return 0
 

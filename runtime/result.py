@@ -9,7 +9,6 @@ result as it was.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -25,9 +24,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, Protocol
 
 from .errors import DataError, SpecError, StorageError
+from .locks import lock_folder
 from .record import (
     RESULT,
     Heir,
@@ -57,7 +57,6 @@ __all__ = [
     "find_changes",
     "fingerprint",
     "load_result",
-    "lock_folder",
     "open_attempt",
     "replace_result",
     "stale_reason",
@@ -282,26 +281,6 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
             raise StorageError(f"{home}: {error.strerror}") from error
         finally:
             _sweep(home)
-
-
-@contextmanager
-def lock_folder(home: Path) -> Iterator[None]:
-    """Work in a cell's folder, alone; raises :class:`StorageError`."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = (home / ".lock").open("w")
-    except OSError as error:
-        raise StorageError(f"{home}: {error.strerror}") from error
-    with lock:
-        _lock(lock, home)
-        yield
-
-
-def _lock(lock: TextIO, home: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StorageError(f"{home}: another process is working in this folder") from error
 
 
 def _attempt_name() -> str:

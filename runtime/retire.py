@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import DataError
+from .locks import lock_folder
 from .record import RESULT, Heir, Result, load_result
-from .result import lock_folder, replace_result
+from .result import replace_result
 
 
 def retire_files(result: Result, names: Collection[str], heir: Result) -> int:

@@ -198,7 +198,7 @@ def test_two_attempts_at_once_are_refused(tmp_path: Path) -> None:
     cell = make_cell(tmp_path)
     with (
         open_attempt(cell) as attempt,
-        pytest.raises(StorageError, match="another process"),
+        pytest.raises(StorageError, match="is running here"),
         open_attempt(cell),
     ):
         raise AssertionError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import random
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from hcrc.runtime.errors import StorageError
 from hcrc.runtime.journal import Journal
+from hcrc.runtime.locks import hold_locks
 from hcrc.runtime.result import load_result
 from hcrc.runtime.retire import retire_files
 from workplace import FAKE, PATIENCE_S, Workplace, wait_for
@@ -369,6 +372,50 @@ def test_clean_removes_results_and_nothing_else(place: Workplace) -> None:
     theirs.write_text('{"limit": 3}')
     assert place.clean()[0] == "0 results removed\n"
     assert theirs.exists()
+
+
+def test_clean_leaves_no_lock_and_no_empty_folder(place: Workplace) -> None:
+    place.run("-j", "2")
+    assert list(place.home.glob("out/?/.hcrc.lock"))
+    place.clean("--dry-run")
+    assert list(place.home.glob("out/?/.hcrc.lock"))
+    assert "5 results removed" in place.clean()[0]
+    assert list((place.home / "out").iterdir()) == []
+    assert place.clean()[0] == "0 results removed\n"
+    assert list((place.home / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("held", ["out/m/.hcrc.lock", "out/m/m/.lock"])
+def test_clean_removes_no_lock_that_is_held(place: Workplace, held: str) -> None:
+    place.run("-j", "2")
+    path = place.home / held
+    with path.open("a+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write("process 1 on elsewhere\n")
+        stream.flush()
+        err = place.run(command="clean", code=1)[1]
+    assert err == f"hcrc: error: {path.parent}: process 1 on elsewhere is running here\n"
+    assert path.exists()
+    assert (place.output("m") / "result.json").exists()
+
+
+def test_a_lock_that_was_removed_is_taken_anew(tmp_path: Path, monkeypatch) -> None:
+    """Who opened the file of a lock just before its holder removed it holds nothing by it."""
+    path = tmp_path / "lock"
+    lock, taken = fcntl.flock, []
+
+    def remove_first(stream: TextIO, how: int) -> None:
+        if not taken:
+            path.unlink()
+        taken.append(how)
+        lock(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with hold_locks([path]):
+        assert len(taken) == 2
+        with path.open() as stream, pytest.raises(BlockingIOError):
+            lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_what_is_no_bundle_is_one_line(place: Workplace) -> None:
