@@ -12,7 +12,7 @@ from .folders import axis_text
 from .grid import Grid
 from .idle import idle_keys
 from .keys import FAILED, Keys, Part
-from .nodes import Node, to_plain
+from .nodes import Node, locate, to_plain
 from .results import tabulate
 from .schema import validate
 from .scope import Scope
@@ -110,13 +110,18 @@ class TaskBody:
         value = fill_defaults(value, WORKFLOW, {"$ref": place})
         execution = make_execution(self.task.kind, value, self.settings)
         if execution["memory_mb"] < 1:
-            node = kept["resources"].value
+            node = locate(done.node, ["resources"])
             message = "a job needs some memory: at least 1 MB"
             self._error("out-of-bounds", message, node)
+        if self.scope.given.site is not None and not problems:
+            written = locate(done.node, ["resources"]) if "resources" in kept else None
+            self.scope.diagnostics += self.scope.given.site.check(
+                self.task.name, self.task.span, value["resources"], written
+            )
         if value["group"] > 1 and not self.task.axes:
             message = f"a group of {value['group']}, and there is one cell"
             help = 'leave "group" out, or add "for"'
-            self._error("useless-group", message, kept["group"].value, help)
+            self._error("useless-group", message, locate(done.node, ["group"]), help)
         return execution, value["group"]
 
     def _report_shared(self, problems: list[Diagnostic]) -> None:

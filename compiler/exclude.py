@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .diagnostics import Diagnostic, suggest
+from .diagnostics import Diagnostic, Note, suggest
 from .folders import axis_text
 from .grid import Grid
 from .nodes import Mapping as MappingNode
@@ -27,6 +27,7 @@ class Exclusion(NamedTuple):
 
     values: dict[str, set[str]]
     node: Node
+    notes: tuple[Note, ...]
 
     def matches(self, texts: Mapping[str, str]) -> bool:
         """Whether a point, by the texts of its values, is left out."""
@@ -41,6 +42,7 @@ def read_exclusions(
     wrong: list[Diagnostic] = []
     for item in node.items if isinstance(node, SequenceNode) else ():
         values: dict[str, set[str]] = {}
+        notes: list[Note] = []
         for name, entry in item.items() if isinstance(item, MappingNode) else ():
             if name not in axes:
                 message = f'the task has no axis "{name}"'
@@ -48,8 +50,9 @@ def read_exclusions(
                 wrong.append(Diagnostic("unknown-axis", message, entry.key.span, help))
                 continue
             values[name], problems = _texts(entry.value, axes[name])
+            notes += entry.value.notes
             wrong += problems
-        found.append(Exclusion(values, item))
+        found.append(Exclusion(values, item, tuple(dict.fromkeys(notes))))
     return found, wrong
 
 
@@ -121,7 +124,9 @@ def keep_points(
         if not matching:
             kept.append(number)
     found = [
-        Diagnostic("unmatched-exclusion", "this leaves no cell out", item.node.span)
+        Diagnostic(
+            "unmatched-exclusion", "this leaves no cell out", item.node.span, notes=item.notes
+        )
         for item in unmatched
     ]
     return None if len(kept) == grid.size else kept, found

@@ -322,7 +322,9 @@ class Keys:
         beyond = [value for value in values if isinstance(value, int) and isinstance(kfolds, int)]
         if not wrong and beyond and max(beyond) >= int(kfolds or 0):
             message = f"there is no fold {max(beyond)}: kfolds is {kfolds}, they count from 0"
-            self._error("fold-beyond-kfolds", message, node)
+            items = node.items if isinstance(node, Sequence) else ()
+            last = [item for item in items if to_plain(item) == max(beyond)]
+            self._error("fold-beyond-kfolds", message, last[0] if last else node)
             return None
         return None if wrong else Made(values)
 
@@ -334,7 +336,8 @@ class Keys:
             message = f'"{self.task.name}" has no absolute output, and IO.output is null'
             span = node.span if node else self.task.span
             help = "give it an absolute output, or leave IO.output out"
-            self.scope.diagnostics.append(Diagnostic("no-output", message, span, help))
+            notes = node.notes if node else ()
+            self.scope.diagnostics.append(Diagnostic("no-output", message, span, help, notes))
         return folder
 
     def _is_naming(self, node: Node) -> bool:

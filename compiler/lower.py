@@ -153,17 +153,18 @@ class Lowering:
                         "reserved-name", f"the name {show(name)} is reserved", entry.key.span
                     )
                 )
-            axes[name] = Axis(name, self._values(entry.value), entry.value)
+            axes[name] = self._axis(name, entry.value)
         return axes
 
-    def _values(self, node: Node) -> tuple[AxisValue, ...]:
-        """The values of an axis: a list of scalars as they are, or a range."""
+    def _axis(self, name: str, node: Node) -> Axis:
+        """An axis, whose values are none after diagnostics."""
         done = substitute(node, self.bindings)
         self.used |= done.used
         self.diagnostics += done.diagnostics
-        if done.diagnostics:
-            return ()
-        bound = done.node
+        return Axis(name, () if done.diagnostics else self._values(done.node), done.node)
+
+    def _values(self, bound: Node) -> tuple[AxisValue, ...]:
+        """The values of an axis: a list of scalars as they are, or a range."""
         if isinstance(bound, Sequence) and not _all_naturals(bound):
             return self._distinct(bound)
         values = range_of(bound)
@@ -311,8 +312,9 @@ class Lowering:
             if missing:
                 message = f"{called} has no cell with {axis.name} = {missing[0]}"
                 note: Note = (f"the axis of {called}", axis.node.span)
+                notes = (*own.node.notes, note)
                 self.diagnostics.append(
-                    Diagnostic("missing-cell", message, own.node.span, notes=(note,))
+                    Diagnostic("missing-cell", message, own.node.span, notes=notes)
                 )
 
     def _check_size(self, draft: Draft, axes: Mapping[str, Axis]) -> None:

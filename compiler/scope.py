@@ -11,13 +11,18 @@ from .nodes import Mapping, Node
 from .table import CellTable
 from .workflow import Workflow
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .sites import Site
+
 
 class Given(NamedTuple):
-    """What applies to every task: layers of settings, and the current folder."""
+    """What applies to every task: layers of settings, the current folder, and where jobs run."""
 
     workflow_settings: Node | None
     settings: list[Mapping]
     current: Path
+    site: Site | None = None
 
 
 class Scope:

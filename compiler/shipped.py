@@ -39,3 +39,10 @@ def workflows_folder() -> Path:
     from pathlib import Path
 
     return Path(package_folder("hcrc.workflows"))
+
+
+def sites_folder() -> Path:
+    """The folder of the sites that come with hcrc."""
+    from pathlib import Path
+
+    return Path(package_folder("hcrc.templates"), "condor", "sites")

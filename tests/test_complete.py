@@ -111,6 +111,8 @@ def words(line):
         ("hcrc run mine.yml --only ", ["cache", "train"]),
         ("hcrc run mine.yml --from tr", ["train"]),
         ("hcrc run mine.yml --device c", ["cpu", "cuda"]),
+        ("hcrc check mine.yml --site lx", ["lxplus"]),
+        ("hcrc check mine.yml --site m", ["mine.yml"]),
         ("hcrc run mine.yml --jobs ", []),
         ("hcrc check -- --par", []),
         ("hcrc nothing ", []),

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from . import USER_ERROR
-from .inputs import add_inputs, compile_inputs, read_inputs
+from .inputs import add_inputs, add_site, compile_inputs, read_inputs
 
 EXAMPLE: Final = "hcrc check workflows/demo.yml"
 
@@ -14,6 +14,7 @@ EXAMPLE: Final = "hcrc check workflows/demo.yml"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_inputs(parser)
+    add_site(parser)
 
 
 def run(options: argparse.Namespace) -> int:

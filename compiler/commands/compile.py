@@ -8,7 +8,7 @@ from typing import Final
 
 from . import USER_ERROR
 from .bundles import OUTPUT
-from .inputs import add_inputs, bundle_inputs
+from .inputs import add_inputs, add_site, bundle_inputs
 
 EXAMPLE: Final = "hcrc compile workflows/demo.yml -o bundles"
 
@@ -16,6 +16,7 @@ EXAMPLE: Final = "hcrc compile workflows/demo.yml -o bundles"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_inputs(parser)
+    add_site(parser)
     parser.add_argument(
         "-o",
         "--output",

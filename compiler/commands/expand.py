@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from . import USER_ERROR
-from .inputs import add_inputs, compile_inputs, print_diagnostics, read_inputs
+from .inputs import add_inputs, add_site, compile_inputs, print_diagnostics, read_inputs
 
 if TYPE_CHECKING:
     from ..diagnostics import Diagnostic
@@ -23,6 +23,7 @@ ENVIRONMENT: Final = "environment"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_inputs(parser, shown="jobs")
+    add_site(parser)
     parser.add_argument(
         "--as-template",
         action="store_true",

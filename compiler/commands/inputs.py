@@ -58,6 +58,15 @@ def add_inputs(
     add_reporting(parser, shown)
 
 
+def add_site(parser: argparse.ArgumentParser) -> None:
+    """Declare where the jobs are to run."""
+    parser.add_argument(
+        "--site",
+        metavar="SITE",
+        help="where the jobs are to run, a name or a file: resources beyond its limits are errors",
+    )
+
+
 def add_reporting(parser: argparse.ArgumentParser, shown: str | None = None) -> None:
     """Declare settings, and how diagnostics are shown."""
     parser.add_argument(
@@ -115,6 +124,7 @@ def make_request(item: Input, options: argparse.Namespace) -> Request:
         environment=dict(os.environ),
         current=Path.cwd(),
         strict=options.strict,
+        site=getattr(options, "site", None),
     )
 
 
@@ -147,6 +157,8 @@ def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | Non
         print(f"hcrc: error: {folder}: {text}", file=sys.stderr)
     if folders:
         return None
+    if len(workflows) < len(inputs) and getattr(options, "site", None):
+        options.usage_error("--site is for workflows: a bundle is compiled already")
     compilations = compile_inputs(workflows, options)
     if compilations is None:
         return None

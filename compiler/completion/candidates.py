@@ -89,6 +89,8 @@ class Candidates:
                 return list_files(text, bundles=True)
             case "DIR":
                 return list_folders(text)
+            case "SITE":
+                return self.sites(text)
             case "DEVICE":
                 return _fitting([(device, "") for device in DEVICES], text)
             case "CODE" | "COMMAND":
@@ -102,6 +104,14 @@ class Candidates:
         names = sorted(os.listdir(package_folder("hcrc.workflows")))
         stems = [name.removesuffix(".yml") for name in names if name.endswith(".yml")]
         return found + _fitting([(stem, "comes with hcrc") for stem in stems], text)
+
+    def sites(self, text: str) -> Found:
+        """The sites that come with hcrc, and files."""
+        names = sorted(os.listdir(f"{package_folder('hcrc.templates')}/condor/sites"))
+        stems = [name.removesuffix(".yml") for name in names]
+        return _fitting([(stem, "comes with hcrc") for stem in stems], text) + list_files(
+            text, bundles=False
+        )
 
     def facts(self) -> Rows:
         """The rows of all files on the line."""

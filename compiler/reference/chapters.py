@@ -9,16 +9,21 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, Final
 
+import yaml
+
 from ..codes import ERRORS, WARNINGS
 from ..commands import COMMANDS
 from ..defaults import WORKFLOW, resolve_reference, task_kinds, task_schema
 from ..schema import load_schemas
+from ..shipped import sites_folder
+from ..sites import site_names
 from .keys import key_entries, variant_sections
 from .model import Chapter, Entry, Section
 
 DATASET: Final = "dataset.schema.json"
 CLASSIFIER: Final = "classifier.schema.json"
 SETTINGS: Final = "settings.schema.json"
+SITE: Final = "site.schema.json"
 COMMON: Final = "Options of several commands"
 MANY: Final = 2
 Json = Any
@@ -32,6 +37,7 @@ def all_chapters(parsers: Mapping[str, argparse.ArgumentParser]) -> list[Chapter
         tasks_chapter(),
         definitions_chapter(),
         settings_chapter(),
+        sites_chapter(),
         messages_chapter(),
     ]
 
@@ -117,6 +123,19 @@ def settings_chapter() -> Chapter:
         help = "; ".join(filter(None, [resolved.get("description", ""), tasks]))
         sections.append(Section(name, help, tuple(key_entries(resolved, file))))
     return Chapter("Settings", schema["description"], tuple(sections))
+
+
+def sites_chapter() -> Chapter:
+    """The keys of a site's file, and the sites that come with hcrc."""
+    schema = load_schemas()[SITE]
+    keys = Section("Site", schema["description"], tuple(key_entries(schema, SITE)))
+    folder = sites_folder()
+    shipped = tuple(
+        Entry(name, "site", yaml.safe_load((folder / f"{name}.yml").read_text("utf-8"))["help"])
+        for name in site_names()
+    )
+    named = Section("Sites that come with hcrc", "named with --site", shipped, "site")
+    return Chapter("Sites", "Where jobs run, and what they get there.", (keys, named))
 
 
 def messages_chapter() -> Chapter:

@@ -1,0 +1,93 @@
+"""Sites: where jobs run, and what a job gets there at most.
+
+In comes what ``--site`` names, a site that comes with hcrc or a file, out come its limits; and
+Diagnostics for it, and for the resources of tasks that are beyond them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from .diagnostics import Diagnostic, Note, Source, Span, show_path, suggest
+from .execution import memory_mb, seconds
+from .files import Files
+from .folders import expand_home
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar
+from .parse import read_document
+from .schema import validate
+from .shipped import sites_folder
+from .values import Json
+
+OPTION: Final = "--site"
+SCHEMA: Final = "site.schema.json"
+SUFFIXES: Final = (".yml", ".yaml")
+
+
+AMOUNTS: Final[Mapping[str, Callable[[Any], float]]] = MappingProxyType(
+    {"cpus": float, "memory": memory_mb, "disk": memory_mb, "gpus": float, "walltime": seconds}
+)
+IN_MB: Final = ("memory", "disk")
+
+
+class Site(NamedTuple):
+    """A site by its name, with the most of each resource that a job gets there."""
+
+    name: str
+    limits: Mapping[str, Scalar]
+
+    def check(self, task: str, span: Span, resources: Json, node: Node | None) -> list[Diagnostic]:
+        """What of the resources is beyond the limits; ``node`` holds those that are written."""
+        found = []
+        for key, limit in self.limits.items():
+            asked, amount = resources[key], AMOUNTS[key]
+            if asked is None or amount(asked) <= amount(limit.value):
+                continue
+            written = node.get(key) if isinstance(node, MappingNode) else None
+            most = f"a job at {self.name} gets at most {_write(key, limit.value)}"
+            message = f'"{task}" asks for {key}: {_write(key, asked)}, and {most}'
+            help = None if written else f"that is the default; write resources: {{{key}: …}}"
+            notes: tuple[Note, ...] = (
+                *(written.notes if written else ()),
+                ("the limit is here", limit.span),
+            )
+            found.append(
+                Diagnostic("beyond-site", message, written.span if written else span, help, notes)
+            )
+        return found
+
+
+def site_names() -> list[str]:
+    """The names of the sites that come with hcrc, sorted."""
+    return sorted(path.stem for path in sites_folder().glob("*.yml"))
+
+
+def read_site(text: str, current: Path, files: Files) -> tuple[Site | None, list[Diagnostic]]:
+    """The site of a name, or in a file; None after diagnostics."""
+    shipped = sites_folder() / f"{text}.yml"
+    is_file = "/" in text or text.endswith(SUFFIXES)
+    if not is_file and text not in site_names():
+        span = Span(Source(OPTION, text), 1, 1, 1, len(text) + 1)
+        help = suggest(text, site_names())
+        return None, [Diagnostic("unknown-site", f'there is no site "{text}"', span, help)]
+    path = current / expand_home(text) if is_file else shipped
+    document, diagnostics = read_document(path, show_path(path, current), files)
+    root = document.root
+    if root is not None:
+        diagnostics += validate(root, SCHEMA, bound=True)
+    name = root.get("name") if isinstance(root, MappingNode) else None
+    if diagnostics or not isinstance(root, MappingNode) or not isinstance(name, Scalar):
+        return None, diagnostics
+    limits = root.get("limits")
+    entries = limits.items() if isinstance(limits, MappingNode) else ()
+    values = {key: entry.value for key, entry in entries}
+    return Site(
+        name.text, {key: node for key, node in values.items() if isinstance(node, Scalar)}
+    ), diagnostics
+
+
+def _write(key: str, value: Json) -> str:
+    return f"{value} MB" if key in IN_MB and isinstance(value, int) else str(value)
