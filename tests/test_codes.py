@@ -46,8 +46,8 @@ def test_cases_show_each_code_with_its_severity():
 def test_most_codes_are_shown_in_an_include_and_through_a_template():
     included = {code for file, _, code, _ in golden() if file not in ("workflow.yml", "hcrc")}
     filled = {code for *_, code, block in golden() if "note: in expansion of {" in block}
-    assert len(included) >= len(CODES) // 2
-    assert len(filled) >= len(CODES) // 3
+    assert len(included) >= 60
+    assert len(filled) >= 60
 
 
 def test_the_register_is_sorted_and_its_names_are_short():
