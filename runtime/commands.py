@@ -89,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     look.add_argument("specs", metavar="-", choices=("-",), help='{"datasets": […]} on stdin')
     why = commands.add_parser("why", help="say why a job has to run, or that it has not")
     why.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
-    why.add_argument("job", metavar="JOB", help="its number or id; or the id of a cell")
+    why.add_argument("job", metavar="JOB", help="its number or id; or a cell's id; or a task")
     why.add_argument("--format", choices=("text", "json"), default="text")
     return parser
 

@@ -12,6 +12,8 @@ Json = Any
 ABSENT: Final = "nothing"
 SHOWN: Final = 120
 FEW: Final = 6
+REFERENCE: Final = frozenset({"cell", "result", "hash"})
+PIECE: Final = frozenset({"text", "input", "output"})
 NAMES: Final = (("cell",), ("name",), ("sample", "year"))
 
 
@@ -96,18 +98,40 @@ class _Comparison:
 
 
 def show(value: Json) -> str:
-    """A value in a few words of JSON."""
+    """A value in a few words of JSON; the id of a cell that is referred to, words of a command."""
     if isinstance(value, str) and value == ABSENT:
         return value
-    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict) and value.keys() == REFERENCE:
+        return str(value["cell"])
+    words = _command_words(value)
+    text = json.dumps(value, ensure_ascii=False) if words is None else " ".join(words)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _command_words(value: Json) -> list[str] | None:
+    """The words of a command line as a workflow has them; None for any other value."""
+    if not isinstance(value, list) or not value or not all(map(_is_word, value)):
+        return None
+    words = ["".join(map(_show_piece, word)) for word in value]
+    return [json.dumps(word) if not word or " " in word else word for word in words]
+
+
+def _is_word(value: Json) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(piece, dict) and len(piece) == 1 and piece.keys() <= PIECE for piece in value
+    )
+
+
+def _show_piece(piece: dict[str, Json]) -> str:
+    ((kind, text),) = piece.items()
+    return str(text) if kind == "text" else f"{{{text}}}"
 
 
 def _show_lists(before: list[Json], after: list[Json]) -> str:
     """What was added to a list and taken out of it; both lists, where that is not all."""
     added = [f"+ {show(item)}" for item in after if item not in before]
     gone = [f"- {show(item)}" for item in before if item not in after]
-    if len(before) <= FEW or not added + gone:
+    if _command_words(after) or len(before) <= FEW or not added + gone:
         return f"{show(before)} → {show(after)}"
     rest = len(added + gone) - FEW
     return ", ".join((added + gone)[:FEW]) + (f", and {rest} more" if rest > 0 else "")

@@ -136,14 +136,26 @@ def _read(line: str, bundle: Bundle) -> Job:
         raise SpecError(f"{bundle.jobs}: not JSON: {error}") from error
 
 
-def find_cells(bundle: Bundle, word: str) -> tuple[Job, list[Cell]]:
-    """The job of a number or an id with all its cells, or a cell by its id.
+def find_cells(bundle: Bundle, word: str) -> Iterator[tuple[Job, Cell]]:
+    """The cells of a job by its number or id, one cell by its id, or all cells of a task.
 
     Raises :class:`SpecError` with the nearest id where there is none.
     """
     if word.isdecimal() and len(word) < 10:
         job = load_planned(bundle, int(word))
-        return job, job.cells
+        yield from ((job, cell) for cell in job.cells)
+    elif any(task.name == word for task in bundle.tasks):
+        task = bundle.task(word)
+        for number in range(task.first, task.end):
+            job = load_planned(bundle, number)
+            yield from ((job, cell) for cell in job.cells)
+    else:
+        job, cells = _find_named(bundle, word)
+        yield from ((job, cell) for cell in cells)
+
+
+def _find_named(bundle: Bundle, word: str) -> tuple[Job, list[Cell]]:
+    """A job by its id with all its cells, or with the one cell that has the id."""
     quoted = f'"id":{json.dumps(word, ensure_ascii=False)}'
     ids: list[str] = [task.name for task in bundle.tasks]
     try:
@@ -158,8 +170,6 @@ def find_cells(bundle: Bundle, word: str) -> tuple[Job, list[Cell]]:
                     ids += [cell.id for cell in _read(line, bundle).cells]
     except (OSError, ValueError) as error:
         raise SpecError(f"{bundle.jobs}: {getattr(error, 'strerror', None) or error}") from error
-    if word in ids:
-        ids = [id for id in ids if id.startswith(f"{word}[")]
     near = difflib.get_close_matches(word, ids, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ids[:SHOWN])}"
     raise SpecError(f"there is no job or cell {word!r}: {hint}")
@@ -170,13 +180,24 @@ def answer_why(bundle: Bundle, word: str, format: str) -> tuple[int, list[str]]:
 
     The code is 0 if every cell is up to date, else :data:`STALE`.
     """
-    job, cells = find_cells(bundle, word)
     explainer = Explainer(bundle)
-    found = [explainer.explain(job, cell) for cell in cells]
+    found = [explainer.explain(job, cell) for job, cell in find_cells(bundle, word)]
     code = STALE if any(each.reasons for each in found) else 0
     if format == "json":
         return code, [json.dumps([_to_json(each) for each in found], indent=1, ensure_ascii=False)]
-    return code, [printable(line) for each in found for line in _render(each)]
+    return code, [printable(line) for line in _render_all(found)]
+
+
+def _render_all(found: list[Explanation]) -> Iterator[str]:
+    """The lines of cells; of many, those of the first that have to run, and how many there are."""
+    stale = [each for each in found if each.reasons]
+    shown = found if len(found) <= SHOWN else stale[:SHOWN]
+    for each in shown:
+        yield from _render(each)
+    if len(found) > SHOWN:
+        rest = len(stale) - len(shown)
+        yield from [f"and {rest} more cells have to run: --format json has all"] * (rest > 0)
+        yield f"{len(stale)} of {len(found)} cells have to run, the rest is up to date"
 
 
 def _render(found: Explanation) -> Iterator[str]:

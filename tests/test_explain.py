@@ -146,3 +146,16 @@ def test_a_bundle_without_sources_or_with_others_says_so(traced, capsys):
     code, _, err = call(["trace", str(traced), "0"], capsys)
     assert code == 1
     assert err.endswith("sources.json: No such file or directory: compile the workflow again\n")
+
+
+def test_of_a_task_with_many_cells_the_first_are_traced(enter, capsys):
+    place = enter(CASES / "tasks-by-name")
+    file = place / "workflow.yml"
+    file.write_text(file.read_text().replace("offset: 0-1", "offset: 0-24"))
+    bundle = call(["compile", file.name], capsys)[1].strip()
+    code, out, err = call(["trace", bundle, "make", "axes"], capsys)
+    assert (code, err) == (0, "")
+    assert out.count("axes.offset = ") == 20
+    assert out.splitlines()[-1] == "… 25 cells in all: name one, or --format json has all"
+    out = call(["trace", bundle, "make", "axes", "--format", "json"], capsys)[1]
+    assert len(json.loads(out)) == 25

@@ -77,6 +77,35 @@ def test_without_a_result_each_cell_says_so_and_what_comes_first(compile_with, w
     assert why(bundle, CELLS["train"]) == why(bundle, "1")
 
 
+def test_a_task_stands_for_its_cells(compile_with, why):
+    bundle = compile_with()
+    assert why(bundle, "train") == why(bundle, "1")
+    assert why(compile_with("--param", "offset=3"), "train")[0] == "train[offset=3]: has to run"
+
+
+def test_of_a_task_with_many_cells_the_first_are_told(compile_with, capsys):
+    bundle = compile_with("--param", "offset=0-24")
+    assert main(["why", str(bundle), "train"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith("has to run") for line in lines) == 20
+    assert lines[-2] == "and 5 more cells have to run: --format json has all"
+    assert lines[-1] == "25 of 25 cells have to run, the rest is up to date"
+    assert main(["why", str(bundle), "train", "--format", "json"]) == 3
+    assert len(json.loads(capsys.readouterr().out)) == 25
+
+
+def test_a_command_is_told_as_it_is_written():
+    before = [[{"text": "cat"}], [{"input": "all"}]]
+    after = [[{"text": "cat"}], [{"text": "--to="}, {"output": "o"}], [{"text": "a b"}]]
+    reference = {"cell": "a[n=1]", "result": "a/result.json", "hash": "0" * 32}
+    old = {"command": before, "inputs": {"all": []}, "files": {}, "outputs": {}}
+    new = {**old, "command": after, "inputs": {"all": [reference]}}
+    found = [str(change) for change in compare_specs("command", old, new)]
+    assert 'command: cat {all} → cat --to={o} "a b"' in found
+    assert any(text.startswith("inputs.all") and "a[n=1]" in text for text in found)
+    assert not any("hash" in text for text in found)
+
+
 def test_what_is_up_to_date_says_since_when(compile_with, why, capsys):
     bundle = compile_with()
     make_results(bundle)
@@ -168,7 +197,6 @@ def test_a_broken_result_is_a_reason(compile_with, why, place):
     ("word", "message"),
     [
         ("trian", "there is no job or cell 'trian': did you mean 'train'?"),
-        ("train", "there is no job or cell 'train': there are train[offset=0], train[offset=1]"),
         ("train[offset=9]", "did you mean 'train[offset="),
         ("9", "jobs.jsonl: there is no job 9"),
         ("é", "there is no job or cell 'é': there are cache, train, plot"),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "hcrc trace hcrc-out/demo/HASH train training.epochs"
 
 
+SHOWN: Final = 20
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.description = (
@@ -27,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " read. Exit code 1 if there is no such bundle, job or key."
     )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder of a bundle")
-    parser.add_argument("job", metavar="JOB", help="a job: its number or id; or the id of a cell")
+    parser.add_argument(
+        "job", metavar="JOB", help="a job: its number or id; the id of a cell; or a task: its cells"
+    )
     parser.add_argument(
         "key", metavar="KEY", nargs="?", help="one value, or all below it: training.epochs"
     )
@@ -43,11 +48,15 @@ def run(options: argparse.Namespace) -> int:
     from ..explain.trace import choose_leaves, trace_cell
 
     try:
-        found = Bundle(options.bundle).find(options.job)
+        found = [
+            (each.job, cell)
+            for each in Bundle(options.bundle).find(options.job)
+            for cell in each.cells
+        ]
         recompiled = Recompiled(options.bundle)
         traced = []
-        for cell in found.cells:
-            leaves = trace_cell(recompiled, found.job, cell)
+        for job, cell in found if options.format == "json" else found[:SHOWN]:
+            leaves = trace_cell(recompiled, job, cell)
             key = options.key
             traced.append((cell["id"], leaves if key is None else choose_leaves(leaves, key)))
     except BundleError as error:
@@ -61,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for line in render(traced, every_use=options.key is not None):
             print(line)
+        if len(found) > SHOWN:
+            print(f"… {len(found)} cells in all: name one, or --format json has all")
     return 0
 
 

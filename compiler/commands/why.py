@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " to date. Exit code 0: up to date, 3: it has to run."
     )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder of a bundle")
-    parser.add_argument("job", metavar="JOB", help="a job: its number or id; or the id of a cell")
+    parser.add_argument(
+        "job", metavar="JOB", help="a job: its number or id; the id of a cell; or a task: its cells"
+    )
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="how the reasons are printed"
     )

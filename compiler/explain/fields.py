@@ -13,6 +13,7 @@ from ..values import Json
 ABSENT: Final = "nothing"
 NAMES: Final = (("name",), ("sample", "year"))
 INPUTS: Final = "inputs"
+PIECE: Final = frozenset({"text", "input", "output"})
 REFERENCE: Final = frozenset({"cell", "result", "hash"})
 
 
@@ -24,8 +25,27 @@ class FieldChange(NamedTuple):
     after: Json
 
     def __str__(self) -> str:
-        before, after = (value if value == ABSENT else show(value) for value in self[1:])
+        before, after = (value if value == ABSENT else _show(value) for value in self[1:])
         return f"{self.path}: {before} → {after}"
+
+
+def _show(value: Json) -> str:
+    """A value in a few words; a command line as a workflow has it."""
+    if not isinstance(value, list) or not value or not all(map(_is_word, value)):
+        return show(value)
+    words = ["".join(map(_show_piece, word)) for word in value]
+    return " ".join(show(word) if not word or " " in word else word for word in words)
+
+
+def _is_word(value: Json) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(piece, dict) and len(piece) == 1 and piece.keys() <= PIECE for piece in value
+    )
+
+
+def _show_piece(piece: dict[str, Json]) -> str:
+    ((kind, text),) = piece.items()
+    return str(text) if kind == "text" else f"{{{text}}}"
 
 
 def references(spec: Mapping[str, Json]) -> Iterator[Json]:

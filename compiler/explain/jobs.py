@@ -15,7 +15,6 @@ from ..diagnostics import show, suggest
 from ..values import Json
 
 SUGGESTED: Final = 2000
-SHOWN: Final = 20
 
 
 class BundleError(Exception):
@@ -92,10 +91,20 @@ class Bundle:
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{self._jobs}: not JSON: {error}") from error
 
-    def find(self, word: str) -> Found:
-        """The job of a number or an id, with all its cells, or a cell by its id."""
+    def find(self, word: str) -> Iterator[Found]:
+        """The job of a number or an id, with all its cells; a cell by its id; a task's jobs."""
+        tasks = {task["name"]: task["jobs"] for task in self.plan["tasks"]}
         if word.isdecimal() and len(word) < 10:
-            return self._numbered(int(word))
+            yield self._numbered(int(word))
+        elif word in tasks:
+            first, stop = tasks[word]
+            for line in itertools.islice(self.lines(first), stop - first):
+                job = self.load(line)
+                yield Found(job, tuple(job["cells"]))
+        else:
+            yield self._named(word)
+
+    def _named(self, word: str) -> Found:
         quoted = json.dumps(word, ensure_ascii=False).encode(errors="surrogatepass")
         for line in self.lines():
             if b'"id":' + quoted not in line:
@@ -125,5 +134,4 @@ class Bundle:
         first, stop = tasks[name]["jobs"]
         lines = itertools.islice(self.lines(first), min(stop - first, SUGGESTED))
         ids = [cell["id"] for line in lines for cell in self.load(line)["cells"]]
-        hint = f"there are {', '.join(ids[:SHOWN])}" if word in tasks else suggest(word, ids)
-        return f"{message}: {hint}"
+        return f"{message}: {suggest(word, ids)}"
