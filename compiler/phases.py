@@ -6,7 +6,7 @@ wrong gathers as Diagnostics; those that only follow from another mistake are le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 WORKFLOW: Final = "workflow.schema.json"
 DEFINITIONS: Final = "definitions.schema.json"
-SECTIONS: Final = ("tasks", "datasets", "classifiers")
+INCLUDED: Final = ("datasets", "classifiers")
+SECTIONS: Final = ("tasks", *INCLUDED)
 
 
 class Request(NamedTuple):
@@ -139,7 +140,11 @@ class Phases:
             if document.root is not None:
                 problems = validate(document.root, DEFINITIONS if index else first, bound=False)
                 self.diagnostics += problems
-                broken |= _broken_entries(document, problems)
+                broken |= {
+                    (section, name)
+                    for section, name, entry in _entries(document, INCLUDED if index else SECTIONS)
+                    if _holds_error(entry, problems)
+                }
         return broken
 
     def bind(self, root: MappingNode) -> dict[str, Binding]:
@@ -160,8 +165,8 @@ class Phases:
         names = _declared(root) - bindings.keys()
         return {
             (section, name)
-            for document in self.sources.documents
-            for section, name, entry in _entries(document)
+            for index, document in enumerate(self.sources.documents)
+            for section, name, entry in _entries(document, INCLUDED if index else SECTIONS)
             if names & names_in(entry.value)
         }
 
@@ -269,15 +274,6 @@ def _task_kinds(tasks: Node | None) -> set[str]:
     return found if found <= known else known
 
 
-def _broken_entries(document: Document, problems: list[Diagnostic]) -> set[tuple[str, str]]:
-    """The tasks and definitions that diagnostics lie in, as (section, name)."""
-    return {
-        (section, name)
-        for section, name, entry in _entries(document)
-        if _holds_error(entry, problems)
-    }
-
-
 def _right_keys(entry: Entry, problems: list[Diagnostic]) -> MappingNode:
     """What is right of a task: its keys but for those that errors lie in."""
     node = entry.value
@@ -304,9 +300,9 @@ def _end(node: Node) -> tuple[int, int]:
     return node.span.end_line, node.span.end_column
 
 
-def _entries(document: Document) -> Iterator[tuple[str, str, Entry]]:
-    """The tasks and definitions of a document: section, name and entry."""
-    for section in SECTIONS:
+def _entries(document: Document, sections: Sequence[str]) -> Iterator[tuple[str, str, Entry]]:
+    """What stands in some sections of a document: section, name and entry."""
+    for section in sections:
         node = document.root.get(section) if isinstance(document.root, MappingNode) else None
         for name, entry in node.entries.items() if isinstance(node, MappingNode) else ():
             yield section, name, entry
