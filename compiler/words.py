@@ -44,10 +44,12 @@ def refuse_output(node: Node) -> Diagnostic | None:
     """What is wrong with the path of an output: it lies below the task's folder."""
     text = node.text if isinstance(node, Scalar) else ""
     steps = text.split("/")
-    if text.startswith(("/", "~")) or ".." in steps or "://" in text or not text.isprintable():
-        message = f"{show(text)} is not a path below the task's folder"
+    if text.startswith(("/", "~")) or ".." in steps or "://" in text:
+        code, reason = "outside-output", "is not a path below the task's folder"
+    elif not text.isprintable():
+        code, reason = "bad-folder", "holds a line break or another character that is not printable"
     elif steps[0].startswith("try-") or text.strip("./") in ("", "result.json"):
-        message = f"{show(text)} is not free: results of hcrc itself lie there"
+        code, reason = "reserved-name", "is not free: results of hcrc itself lie there"
     else:
         return None
-    return Diagnostic("bad-value", message, node.span, None, node.notes)
+    return Diagnostic(code, f"{show(text)} {reason}", node.span, None, node.notes)
