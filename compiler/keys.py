@@ -135,12 +135,17 @@ class Keys:
         return FAILED if made.specs[place] is None else made.specs[place]
 
     def check(self, part: Part) -> None:
-        """Make a key, and its definitions unless they draw on what is not known."""
+        """Make a key, and its definitions, unless they draw on what is not known."""
+        if part.node is None or self._is_unknown(names_in(part.node)):
+            return
         made = self._make(part, {})
         names = {name for use in made.uses for name in use.names()} if made else set()
-        workflow = self.scope.workflow
-        if made and made.uses and not reach(workflow.bindings, names) & workflow.unknown:
+        if made and made.uses and not self._is_unknown(names):
             self._define(part.key, made.uses, {})
+
+    def _is_unknown(self, names: set[str]) -> bool:
+        workflow = self.scope.workflow
+        return bool(reach(workflow.bindings, names) & workflow.unknown)
 
     def takes_axis(self, part: Part) -> bool:
         """Whether an axis fills a key, and all its values are right as they are."""

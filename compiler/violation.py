@@ -186,10 +186,19 @@ def _missing_keys(at: Mapping, schema: Json, keyword: str) -> list[Diagnostic]:
     missing = [key for key in schema[keyword] if key not in at.entries and key not in meant]
     first = next((entry.key.span for _, entry in at.items()), at.span)
     places = {**dict.fromkeys(missing, first), **dict(at.removed)}
+    help = {key: f'write it, with "{{{key}}}" for the value of the axis' for key in _axes_of(at)}
     return [
-        Diagnostic("missing-key", f"{title} needs {show(key)}", places[key], None, at.notes)
+        Diagnostic(
+            "missing-key", f"{title} needs {show(key)}", places[key], help.get(key), at.notes
+        )
         for key in missing
     ]
+
+
+def _axes_of(task: Mapping) -> list[str]:
+    """The axes of a task: one fills the key of its name if that has a default."""
+    axes = task.get("for")
+    return list(axes.entries) if isinstance(axes, Mapping) else []
 
 
 def _bad_name(at: Node, error: Any) -> Diagnostic:
