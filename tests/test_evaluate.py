@@ -379,6 +379,20 @@ def test_stage_says_which_models_score(trained: Path, tmp_path: Path) -> None:
     before = run_evaluate(trained, tmp_path / "before", stage="training", **models)
     after = run_evaluate(trained, tmp_path / "after", **models)
     plain = run_evaluate(trained, tmp_path / "plain")
-    scores = [chunk_columns(result, 0, 0)["p_ZZ"] for result in (before, after, plain)]
+    results = (before, after, plain)
+    assert [row.data["stage"] for row in results] == ["training", "finetuning", "training"]
+    scores = [chunk_columns(result, 0, 0)["p_ZZ"] for result in results]
     np.testing.assert_array_equal(scores[0], scores[2])
     assert np.nanmax(np.abs(scores[1] - scores[2])) > 0.01
+
+
+def test_models_of_which_some_are_fine_tuned_are_refused(trained: Path, tmp_path: Path) -> None:
+    copy = copy_folder(trained, tmp_path / "copy")
+
+    def tune_one(value: Any) -> None:
+        value["data"]["models"][0]["stages"] = {"final": "model-0", "training": "model-1"}
+
+    edit_json(copy / "train0" / "result.json", tune_one)
+    assert "train0/result.json: some of its models are fine-tuned, some not" in refusal(
+        copy, tmp_path / "out"
+    )

@@ -24,7 +24,7 @@ from hcrc.runtime.result import (
     load_result,
     stale_reason,
 )
-from hcrc.runtime.tasks import evaluate, merge
+from hcrc.runtime.tasks import evaluate, merge, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +44,7 @@ from .data_files import (
     reference,
     rewrite_root,
     small_dataset,
+    train_spec,
     write_json,
     write_root,
 )
@@ -172,6 +173,49 @@ def test_scores_of_another_stage_are_refused(copy: Path) -> None:
     assert str(error.value) == (
         f"{copy}/evaluate0/result.json: has the scores of stage 'final', and those of stage "
         '"training" are merged'
+    )
+
+
+def forget_stage(evaluation: Any) -> None:
+    del evaluation["data"]["stage"]
+
+
+def forget_stages(training: Any) -> None:
+    for row in training["data"]["models"]:
+        del row["stages"]
+
+
+def test_scores_of_models_with_and_without_fine_tuning_are_refused(copy: Path) -> None:
+    spec = train_spec(copy / "cache", offset=1)
+    spec["finetuning"] = spec["training"]
+    train.run([make_cell("train", spec, copy / "train1", "train1")], make_context())
+    run_evaluate(copy, 1)
+    assert (refused := refusal(copy)) == (
+        "DIR/evaluate1/result.json: has the scores of models with fine-tuning, and "
+        "DIR/evaluate0/result.json those of models without fine-tuning: only scores of one stage "
+        "are averaged"
+    )
+    for offset in OFFSETS:
+        edit_json(copy / f"evaluate{offset}" / "result.json", forget_stage)
+    assert refusal(copy) == refused
+    run_evaluate(copy, 1, stage="training")
+    run_evaluate(copy, 0, stage="training")
+    assert run_merge(copy, stage="training").data["stage"] == "training"
+
+
+def test_scores_of_before_stages_were_recorded_are_merged(copy: Path) -> None:
+    whole = run_merge(copy).data
+    for offset in OFFSETS:
+        edit_json(copy / f"evaluate{offset}" / "result.json", forget_stage)
+        edit_json(copy / f"train{offset}" / "result.json", forget_stages)
+    again = run_merge(copy).data
+    assert (again["stage"], again["auc"]) == ("training", whole["auc"])
+
+
+def test_a_stage_that_there_is_not_is_refused(copy: Path) -> None:
+    edit_json(copy / "evaluate1" / "result.json", lambda value: value["data"].update(stage="tuned"))
+    assert refusal(copy) == (
+        "DIR/evaluate1/result.json: data.stage: 'tuned' is none of training, finetuning"
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hcrc.runtime.crew import Crew
 from hcrc.runtime.data.cache import Events, load_events
+from hcrc.runtime.data.stage import model_file
 from hcrc.runtime.errors import DataError, SpecError
 from hcrc.runtime.nn.benchmark import Data
 from hcrc.runtime.nn.folds import random_folds
@@ -240,9 +241,9 @@ def test_models_before_and_after_a_fine_tuning_are_kept(cache: Path, tmp_path: P
     row = tuned.data["models"][1]
     assert row["stages"] == {"final": "model-1", "training": "model-1-training"}
     assert plain.data["models"][1]["stages"] == {"final": "model-1", "training": "model-1"}
-    assert task.model_file(row, "training") == "model-1-training"
-    assert task.model_file({"file": "model-1"}, "training") == "model-1"
-    models = [load_model(tuned.path(task.model_file(row, s))) for s in ("training", "final")]
+    assert model_file(row, "training") == "model-1-training"
+    assert model_file({"file": "model-1"}, "training") == "model-1"
+    models = [load_model(tuned.path(model_file(row, s))) for s in ("training", "final")]
     assert [model.metadata.stage for model in models] == ["training", "final"]
     states = [export_state(model.network) for model in models]
     expected = export_state(load_model(plain.path("model-1")).network)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,7 +18,8 @@ from ..errors import DataError, SpecError
 from ..result import RESULT, Attempt, Result
 from ..spec import Reference
 from .friend import BaseFile, FriendTree, parse_friend
-from .shape import CLASSIFIER, check_data
+from .shape import CLASSIFIER, Maybe, check_data
+from .stage import FINETUNING, STAGES, TRAINING, models_stage
 from .truth import Truth, load_truth
 
 Json: TypeAlias = Any
@@ -27,6 +29,7 @@ EVALUATED: Final = {
     "kfolds": int,
     "seed": int,
     "offset": int,
+    "stage": Maybe(str, needed=False),
     "labels": [str],
     "samples": [str],
     "models": {"result": str, "uuid": str, "models": [{"fold": int, "ids": str}]},
@@ -34,14 +37,20 @@ EVALUATED: Final = {
     "friends": [dict],
 }
 TRAINED: Final = {"samples": [str], "sources": [{"uuid": str, "sample": str}]}
+STAGED: Final = {"models": [{"file": str, "stages": STAGES}]}
+CALLED: Final = MappingProxyType({TRAINING: "without fine-tuning", FINETUNING: "with fine-tuning"})
 
 
 @dataclass(frozen=True)
 class Seed:
-    """One evaluation: its friend trees by fold, and the result of the training behind it."""
+    """One evaluation: its friend trees by fold, and the result of the training behind it.
+
+    ``stage`` is what its models went through last.
+    """
 
     result: Result
     trained: Result
+    stage: str
     friends: list[FriendTree]
     scored_by: list[NDArray[np.int16]] = field(default_factory=list)
 
@@ -79,7 +88,22 @@ def load_seed(attempt: Attempt, reference: Reference) -> Seed:
     if len(friends) != len(models["models"]):
         raise DataError(f"{path}: {len(friends)} friend trees of {len(models['models'])} models")
     check_samples(result, trained)
-    return Seed(result, trained, friends)
+    return Seed(result, trained, read_stage(result, trained), friends)
+
+
+def read_stage(result: Result, trained: Result) -> str:
+    """What the models of an evaluation went through last, by its own record.
+
+    An evaluation of an earlier version has none: then by that of its models.
+    """
+    stage = result.data.get("stage")
+    if stage is None:
+        check_data(trained, STAGED)
+        return models_stage(trained, result.spec.get("stage", "final"))
+    if stage not in CALLED:
+        known = ", ".join(CALLED)
+        raise DataError(f"{result.folder / RESULT}: data.stage: {stage!r:.40} is none of {known}")
+    return str(stage)
 
 
 def check_rocs(classifier: Json, path: Path) -> None:
@@ -130,13 +154,22 @@ def check_seeds(seeds: list[Seed]) -> None:
 
 
 def check_stage(seeds: list[Seed], stage: str) -> None:
-    """Raises :class:`DataError` if the evaluations are of models of another stage."""
+    """Raises :class:`DataError` unless all are scores of the stage that is merged.
+
+    Of the final models, those of one evaluation may be fine-tuned, and those of another not.
+    """
     for seed in seeds:
         found = seed.result.spec.get("stage", "final")
         if found != stage:
             raise DataError(
                 f"{seed.path}: has the scores of stage {found!r:.40}, and those of stage "
                 f'"{stage}" are merged'
+            )
+        if seed.stage != seeds[0].stage:
+            raise DataError(
+                f"{seed.path}: has the scores of models {CALLED[seed.stage]}, and "
+                f"{seeds[0].path} those of models {CALLED[seeds[0].stage]}: only scores of one "
+                "stage are averaged"
             )
 
 

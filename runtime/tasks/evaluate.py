@@ -36,7 +36,8 @@ from ..data.friend import BaseFile, Range, to_json
 from ..data.ids import Ids, check_unique, concatenate
 from ..data.root import JoinedTree, open_joined
 from ..data.scores import chunk_path, file_range, write_scores
-from ..data.shape import CLASSIFIER, Maybe, check_data, check_shape
+from ..data.shape import CLASSIFIER, check_data, check_shape
+from ..data.stage import STAGES, model_file, models_stage
 from ..data.truth import write_truth
 from ..errors import DataError
 from ..job import Context
@@ -44,12 +45,11 @@ from ..nn.memory import keep_freed_memory
 from ..nn.model import Model, load_model
 from ..result import RESULT, Attempt, Inputs, Result, open_attempt
 from ..spec import Cell, Dataset, EvaluateSpec
-from .train import choose_device, model_file
+from .train import choose_device
 
 Json: TypeAlias = Any
 Columns: TypeAlias = dict[str, NDArray[np.float32]]
 OWN_SHAPE: Final = {"seed": int, "offset": int}
-STAGES: Final = Maybe({"final": str, "training": str}, needed=False)
 TRAINED: Final = {
     "classifier": CLASSIFIER,
     "kfolds": int,
@@ -228,6 +228,7 @@ def score_files(
     scoring.crew.work(targets, work, take, lambda target: room_for(target.known.file))
     data = {
         **describe_models(scoring),
+        "stage": models_stage(scoring.trained, spec.stage),
         "name": spec.name,
         "labels": labels,
         "samples": samples,

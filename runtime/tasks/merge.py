@@ -321,6 +321,7 @@ def describe(seeds: list[Seed], scores: Scores, events: int) -> dict[str, Json]:
     areas = aucs(data, label, weight, scores.merged)
     return {
         "classifier": data["classifier"],
+        "stage": seeds[0].stage,
         "labels": data["labels"],
         "samples": data["samples"],
         "sources": data["sources"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -173,15 +173,6 @@ def make_stages(spec: TrainSpec) -> tuple[Schedule, ...]:
                 f"{schedule.training.schedule} needs it"
             )
     return tuple(stages)
-
-
-def model_file(row: Mapping[str, Any], stage: str) -> str:
-    """The name of the file of a model at a stage, ``final`` or ``training``.
-
-    ``row`` is one of a train result's ``models``. Without a fine-tuning both are one file.
-    """
-    stages = row.get("stages") or {}
-    return str(stages.get(stage, row["file"]))
 
 
 def check_rocs(classifier: Classifier) -> None:
