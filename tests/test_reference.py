@@ -17,7 +17,7 @@ from hcrc.compiler.schema import load_schemas
 from hcrc.compiler.violation import PLACEHOLDER
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference.md"
-WRITTEN = ("workflow", "dataset", "classifier", "settings", "definitions")
+WRITTEN = ("workflow", "dataset", "classifier", "settings", "definitions", "site")
 VOID = ("meta", "input")
 
 
