@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         answer(os.environ)
         os._exit(0)
+    _prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (["-h"], ["--help"]):
         return _guard(_show, overview())
@@ -62,6 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] not in COMMANDS:
         return _refuse(words)
     return _guard(_run, words)
+
+
+def _prepare_streams() -> None:
+    """Write UTF-8, as files hold it, wherever the output goes; a closed stream leads nowhere.
+
+    A file that is opened would take the number of a closed stream, and what others print.
+    """
+    import io
+
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def overview() -> str:
@@ -167,7 +184,9 @@ def _guard(action: Callable[..., int], *arguments: object) -> int:
     except OSError as error:
         _drop_output()
         place = f"{error.filename}: " if error.filename else ""
-        print(f"hcrc: error: {place}{error.strerror}", file=sys.stderr)
+        gone = isinstance(error, FileNotFoundError) and not place
+        text = "the current folder is not there any more" if gone else error.strerror
+        print(f"hcrc: error: {place}{text}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return 128 + SIGINT

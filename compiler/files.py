@@ -25,6 +25,9 @@ class Files(Protocol):
     def is_file(self, path: Path) -> bool:
         """Whether there is a file to read."""
 
+    def list_names(self, folder: Path) -> list[str]:
+        """The names in a folder, sorted; none where it cannot be read."""
+
     def find_results(self, folder: Path) -> list[Path]:
         """The result.json of a folder, or those of the cells' folders below it: ``axis=value``.
 
@@ -57,6 +60,13 @@ class Disk:
             return path.is_file()
         except OSError:
             return False
+
+    def list_names(self, folder: Path) -> list[str]:
+        """The names in a folder, sorted; none where it cannot be read."""
+        try:
+            return sorted(item.name for item in folder.iterdir())
+        except (OSError, ValueError):
+            return []
 
     def find_results(self, folder: Path) -> list[Path]:
         """The result.json of a folder, or those of the cells' folders below it, in order.
@@ -118,6 +128,11 @@ class RecordedFiles:
     def is_file(self, path: Path) -> bool:
         """Whether the file was read."""
         return self._find(path) is not None
+
+    def list_names(self, folder: Path) -> list[str]:
+        """The names of the files that were read in a folder."""
+        paths = [Path(name) for name in self._texts]
+        return sorted(path.name for path in paths if path.parent == folder)
 
     def find_results(self, folder: Path) -> list[Path]:
         """The results that were read below a folder."""

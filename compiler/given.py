@@ -35,6 +35,8 @@ def parse_template(text: str, cwd: Path, files: Files) -> tuple[Mapping | None, 
     else:
         path = cwd / text
         document, diagnostics = read_document(path, show_path(path, cwd), files)
+        if diagnostics and diagnostics[0].code == "missing-file":
+            diagnostics = [diagnostics[0]._replace(help=help)]
     root = document.root
     if root is None or isinstance(root, Mapping):
         return root, diagnostics

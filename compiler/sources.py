@@ -18,12 +18,14 @@ from .codes import UNREAD
 from .diagnostics import Diagnostic, Span, show_path, suggest
 from .files import Files
 from .folders import expand_home, is_url
+from .nearby import help_for_include, help_for_workflow
 from .nodes import Mapping, Node, Scalar, Sequence
 from .parse import Document, parse, read_document
 from .shipped import workflows_folder
 
 SELECT: Final = "@@"
 EVERY: Final = "*"
+NOT_THERE: Final = ("missing-file", "unreadable-file")
 
 
 class Sources:
@@ -51,6 +53,9 @@ class Sources:
             return None
         self._folders[name] = path.parent
         document, diagnostics = read_document(path, name, self.files)
+        if diagnostics and diagnostics[0].code in NOT_THERE and not self._including:
+            help = help_for_workflow(path, name, self.files)
+            diagnostics = [diagnostics[0]._replace(help=help)]
         self.diagnostics += diagnostics
         self.is_incomplete |= any(item.code in UNREAD for item in diagnostics)
         self.documents.append(document)
@@ -79,7 +84,9 @@ class Sources:
                 return
         self.is_incomplete = True
         message = f'there is no file "{node.text}" to include'
-        self.diagnostics.append(Diagnostic("missing-file", message, node.span, notes=node.notes))
+        help = help_for_include(node.text, (folder, workflows_folder()), self.files)
+        found = Diagnostic("missing-file", message, node.span, help, node.notes)
+        self.diagnostics.append(found)
 
     def _check_circle(self, node: Scalar, name: str) -> None:
         if name in self._including:

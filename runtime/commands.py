@@ -23,7 +23,13 @@ from .agenda import Agenda, UsageError, decide, select_tasks
 from .bundle import Bundle, CellHead, Task, open_bundle
 from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
 from .clean import find_results, remove_result, remove_root_lock
-from .console import fall_silent, format_seconds, printable, standard_console
+from .console import (
+    fall_silent,
+    format_seconds,
+    open_closed_streams,
+    printable,
+    standard_console,
+)
 from .errors import JobError
 from .job import JobOptions, as_storage_error
 from .job import main as run_one_job
@@ -49,6 +55,7 @@ class Runner:
 
 def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int:
     """Run a command line and return its exit code."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

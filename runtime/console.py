@@ -187,6 +187,16 @@ def standard_console(plain: bool) -> Console:
     return open_console(sys.stdout, plain, os.environ)
 
 
+def open_closed_streams() -> None:
+    """Let closed standard streams lead nowhere: a file would take their numbers, and the output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def fall_silent(stream: TextIO) -> None:
     """Nobody reads this stream any more: let what is written to it go nowhere."""
     gone, errors = stream.fileno(), sys.stderr.fileno()

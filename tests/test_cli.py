@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hcrc.compiler.cli import main
+from hcrc.compiler.commands.inputs import takes_color
 
 WORKFLOW = """\
 hcrc: 1
@@ -327,3 +328,101 @@ def test_warnings_stop_nothing_and_stay_out_of_the_output(place, capsys, format)
     assert "unused-parameter" in captured.err
     assert main(["compile", "w.yml", "--strict"]) == 1
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "help"),
+    [
+        ("workflw.yml", 'did you mean "workflow.yml"?'),
+        ("workflow", 'did you mean "workflow.yml"?'),
+        ("sub/mor.yaml", 'did you mean "sub/more.yml"?'),
+        ("dmeo", 'did you mean "demo"?'),
+        ("qqqq", "a workflow is a file, or one that comes with hcrc: demo, fvt, "),
+        ("sub", "name a file in it: sub/more.yml"),
+        ("empty", "a workflow is a file, or one that comes with hcrc: demo, fvt, "),
+        ("bundle", "it is a bundle, which run, clean, diff, why and trace take: name its workflow"),
+    ],
+)
+def test_what_was_probably_meant_is_said_of_a_file_that_is_not_there(place, capsys, word, help):
+    for name in ("sub", "bundle", "empty"):
+        (place / name).mkdir()
+    for name in ("workflow.yml", "sub/more.yml", "sub/notes.txt", "bundle/plan.json"):
+        (place / name).touch()
+    assert main(["check", word]) == 1
+    assert f"  = help: {help}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["qqqq.yml", "none/w.yml"])
+def test_nothing_is_said_where_nothing_is_near(place, capsys, word):
+    assert main(["check", word]) == 1
+    assert "help" not in capsys.readouterr().err
+
+
+def test_a_missing_include_names_the_nearest_file_beside_it_or_shipped(place, capsys):
+    (place / "definitions.yml").touch()
+    text = (place / "w.yml").read_text()
+    (place / "w.yml").write_text(f"{text}include: [definition.yml, hcr/datasets.yaml, qqqq.yml]\n")
+    assert main(["check", "w.yml"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("to include") == 3
+    assert err.count("did you mean") == 2
+    assert 'did you mean "definitions.yml"?' in err
+    assert 'did you mean "hcr/datasets.yml"?' in err
+
+
+@pytest.mark.parametrize("command", ["why", "trace"])
+@pytest.mark.parametrize("name", ["w.yml", ".", "none"])
+def test_what_is_no_bundle_is_said_in_one_line(place, capsys, command, name):
+    assert main([command, name, "0"]) == 1
+    message = f"hcrc: error: {name}: not a bundle, which is a folder that hcrc compile prints\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("command", ["expand", "run"])
+def test_closed_streams_are_no_error(place, closed, command):
+    """And nothing that a file holds takes their place."""
+    (place / "w.yml").write_text(
+        "hcrc: 1\nname: c\ntasks: {a: {task: command, command: [echo, said]}}\n"
+    )
+    line = f'exec "$@" {closed}'
+    words = [sys.executable, "-m", "hcrc.compiler", command, "w.yml"]
+    done = subprocess.run(["sh", "-c", line, "sh", *words], check=False, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    if command == "run":
+        (jobs,) = place.glob("hcrc-out/c/*/jobs.jsonl")
+        assert json.loads(jobs.read_text())["id"] == "a"
+        assert (place / "c/a/result.json").exists()
+
+
+@pytest.mark.parametrize("words", [["help"], ["init", "-"], ["help", "--all", "--format", "html"]])
+def test_output_is_utf_8_whatever_the_locale(place, words):
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    run = hcrc(*words, env=env)
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert run.stdout == hcrc(*words, env={"PYTHONUTF8": "1"}).stdout
+
+
+def test_a_folder_that_is_gone_is_one_line(place):
+    gone = place / "gone"
+    gone.mkdir()
+    line = 'rmdir "$PWD" && exec "$@"'
+    words = [sys.executable, "-P", "-m", "hcrc.compiler", "check", "w.yml"]
+    run = subprocess.run(
+        ["sh", "-c", line, "sh", *words], cwd=gone, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert run.stderr == "hcrc: error: the current folder is not there any more\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "colored"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_that_show_them(place, monkeypatch, environment, colored):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert takes_color() is colored

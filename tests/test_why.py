@@ -219,7 +219,10 @@ def test_the_command_starts_the_runtime_of_the_bundle(compile_with, capsys, monk
         str(bundle / "hcrc.pyz"), "why", str(bundle), "--format=text", "--", "plot"
     ]  # fmt: skip
     assert compile_main(["why", "nowhere", "plot"]) == 1
-    assert capsys.readouterr().err == "hcrc: error: nowhere: not a bundle\n"
+    assert (
+        capsys.readouterr().err
+        == "hcrc: error: nowhere: not a bundle, which is a folder that hcrc compile prints\n"
+    )
 
 
 def test_fields_differ_exactly_where_the_results_are_decided(compile_with):

@@ -18,7 +18,8 @@ def start_runtime(bundles: list[Path], command: str, words: list[str]) -> int:
     """
     for number, bundle in enumerate(bundles, 1):
         arguments = [sys.executable, str(bundle / "hcrc.pyz"), command, str(bundle), *words]
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         if number == len(bundles) and os.name == "posix":
             os.execv(sys.executable, arguments)  # noqa: S606 - our own runtime, no shell
         code = subprocess.run(arguments, check=False).returncode

@@ -166,6 +166,12 @@ def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | Non
     return [item.path if is_bundle(item.path) else next(written) for item in inputs]
 
 
+def takes_color() -> bool:
+    """Whether messages go to a terminal that shows colours, and whose user wants them."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stderr is not None and sys.stderr.isatty() and not plain
+
+
 def print_diagnostics(diagnostics: list[Diagnostic], format: str, *, alone: bool) -> None:
     """Print diagnostics: text to stderr, other formats to stdout where they are all there is."""
     from ..diagnostics import render_github, render_json, render_text, summarize
@@ -176,6 +182,5 @@ def print_diagnostics(diagnostics: list[Diagnostic], format: str, *, alone: bool
     elif format == "github":
         print(render_github(diagnostics), end="", file=stream)
     else:
-        color = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        text = f"{render_text(diagnostics, color)}\n{summarize(diagnostics)}\n"
+        text = f"{render_text(diagnostics, takes_color())}\n{summarize(diagnostics)}\n"
         print(text, end="", file=sys.stderr)

@@ -131,7 +131,8 @@ def open_files(specs: list[Json]) -> list[Json] | None:
     """Let the runtime read the headers of the files; None after it said what is wrong."""
     words = [sys.executable, "-P", "-m", "hcrc.runtime", "inspect", "-"]
     text = json.dumps({"datasets": specs})
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.flush()
     run = subprocess.run(words, input=text, stdout=subprocess.PIPE, check=False, encoding="utf-8")
     if run.returncode:
         return None

@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     from ..bundle import is_bundle
 
     if not is_bundle(options.bundle):
-        print(f"hcrc: error: {options.bundle}: not a bundle", file=sys.stderr)
+        text = "not a bundle, which is a folder that hcrc compile prints"
+        print(f"hcrc: error: {options.bundle}: {text}", file=sys.stderr)
         return USER_ERROR
     words = [f"--format={options.format}", "--", options.job]
     return start_runtime([options.bundle], "why", words)

@@ -41,8 +41,11 @@ class Bundle:
         path = self.folder / "plan.json"
         try:
             plan = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            text = "not a bundle, which is a folder that hcrc compile prints"
+            raise BundleError(f"{self.folder}: {text}") from error
         except OSError as error:
-            raise BundleError(f"{path}: {error.strerror}: not a bundle") from error
+            raise BundleError(f"{path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
             raise BundleError(f"{path}: not JSON: {error}") from error
         if not isinstance(plan, dict) or plan.get("hcrc") != 1 or "tasks" not in plan:
