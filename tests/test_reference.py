@@ -220,7 +220,7 @@ def test_help_of_a_command_is_its_help(capsys):
 
 def test_help_of_no_command(capsys):
     text = shown(capsys, "chek", code=2)
-    assert 'there is no command "chek": did you mean "check"? To search' in text
+    assert 'there is no command "chek": did you mean "check"? (to search' in text
     assert "hcrc help --all kfolds" in shown(capsys, "kfolds", code=2)
 
 

@@ -87,7 +87,7 @@ def _show_command(words: list[str]) -> int:
         build_parser(words[0]).print_help()
         return 0
     pattern = " ".join(words)
-    help = f"{suggest(pattern, COMMANDS)}; to search everything: hcrc help --all {pattern}"
+    help = f"{suggest(pattern, COMMANDS)} (to search everything: hcrc help --all {pattern})"
     print(f'hcrc: error: there is no command "{pattern}": {help}', file=sys.stderr)
     return USAGE_ERROR
 
