@@ -16,7 +16,7 @@ from .defaults import task_kinds
 from .definitions import Definer
 from .diagnostics import Diagnostic, errors_of, sort_diagnostics
 from .expand import expand
-from .files import Disk, Files, UsedEnvironment
+from .files import Files, UsedEnvironment
 from .given import parse_param, parse_template
 from .habits import find_habits
 from .lower import Lowering
@@ -46,7 +46,7 @@ SECTIONS: Final = ("tasks", *INCLUDED)
 class Request(NamedTuple):
     """What the command line asks for: a file, and the values that go with it, as typed.
 
-    ``strict`` makes errors of warnings; ``site`` names the one whose limits are checked.
+    ``strict`` makes errors of warnings; no job may ask for more than one gets at the ``site``.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Request(NamedTuple):
     environment: Mapping[str, str]
     current: Path
     strict: bool = False
-    site: str | None = None
+    site: Site | None = None
 
 
 def check_encoding(request: Request) -> list[Diagnostic]:
@@ -68,7 +68,6 @@ def check_encoding(request: Request) -> list[Diagnostic]:
         "--template": request.templates,
         "--param": request.parameters,
         "--setting": settings,
-        "--site": [request.site or ""],
     }
     return [
         Diagnostic("not-utf8", f"{name} is not UTF-8 text: {text!a}")
@@ -207,8 +206,8 @@ class Phases:
         for node in (settings, *given):
             problems += unused_settings(node, kinds)
         definer = Definer(self.sources, workflow, self.environment)
-        site = self._site()
-        scope = Scope(workflow, definer, Given(settings, given, self.request.current, site))
+        request = self.request
+        scope = Scope(workflow, definer, Given(settings, given, request.current, request.site))
         plan = expand(scope)
         self.diagnostics += problems
         self.diagnostics += check_task_settings([*workflow.tasks, *workflow.unfinished])
@@ -216,16 +215,6 @@ class Phases:
         self.used |= definer.used | scope.used
         self.outputs = scope.outputs
         return plan
-
-    def _site(self) -> Site | None:
-        """The site that is asked for; what a bundle is made from does not hold it."""
-        if self.request.site is None:
-            return None
-        from .sites import read_site
-
-        site, problems = read_site(self.request.site, self.request.current, Disk())
-        self.diagnostics += problems
-        return site
 
     def check(self, root: MappingNode, workflow: Workflow, plan: Plan) -> None:
         """Check the parameters for use, the habits, and the tasks of a plan together."""

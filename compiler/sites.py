@@ -11,15 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from .diagnostics import Diagnostic, Note, Source, Span, show_path, suggest
+from .diagnostics import Diagnostic, Note, Source, Span, nearest, show_path, sort_diagnostics
 from .execution import memory_mb, seconds
-from .files import Files
+from .files import Disk
 from .folders import expand_home
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar
 from .parse import read_document
 from .schema import validate
 from .shipped import sites_folder
+from .template import is_encodable
 from .values import Json
 
 OPTION: Final = "--site"
@@ -37,6 +38,7 @@ class Site(NamedTuple):
     """A site by its name, with the most of each resource that a job gets there."""
 
     name: str
+    help: str
     limits: Mapping[str, Scalar]
 
     def check(self, task: str, span: Span, resources: Json, node: Node | None) -> list[Diagnostic]:
@@ -65,28 +67,51 @@ def site_names() -> list[str]:
     return sorted(path.stem for path in sites_folder().glob("*.yml"))
 
 
-def read_site(text: str, current: Path, files: Files) -> tuple[Site | None, list[Diagnostic]]:
-    """The site of a name, or in a file; None after diagnostics."""
-    shipped = sites_folder() / f"{text}.yml"
+def read_site(text: str, current: Path) -> tuple[Site | None, list[Diagnostic]]:
+    """The site of a name, or in a file; None after diagnostics.
+
+    What a bundle is made from does not hold it, so that it is read from a disk of its own.
+    """
+    if not is_encodable(text):
+        return None, [Diagnostic("not-utf8", f"{OPTION} is not UTF-8 text: {text!a}")]
     is_file = "/" in text or text.endswith(SUFFIXES)
     if not is_file and text not in site_names():
         span = Span(Source(OPTION, text), 1, 1, 1, len(text) + 1)
-        help = suggest(text, site_names())
+        near = nearest(text, site_names())
+        help = f'did you mean "{near}"? ' if near else ""
+        help += f"sites are {', '.join(site_names())}, and files such as ./site.yml"
         return None, [Diagnostic("unknown-site", f'there is no site "{text}"', span, help)]
-    path = current / expand_home(text) if is_file else shipped
-    document, diagnostics = read_document(path, show_path(path, current), files)
+    return _read(current / expand_home(text) if is_file else _shipped(text), current)
+
+
+def shipped_sites() -> list[Site]:
+    """The sites that come with hcrc."""
+    found = [_read(_shipped(name), sites_folder())[0] for name in site_names()]
+    return [site for site in found if site is not None]
+
+
+def _shipped(name: str) -> Path:
+    return sites_folder() / f"{name}.yml"
+
+
+def _read(path: Path, current: Path) -> tuple[Site | None, list[Diagnostic]]:
+    document, diagnostics = read_document(path, show_path(path, current), Disk())
     root = document.root
     if root is not None:
-        diagnostics += validate(root, SCHEMA, bound=True)
-    name = root.get("name") if isinstance(root, MappingNode) else None
-    if diagnostics or not isinstance(root, MappingNode) or not isinstance(name, Scalar):
+        diagnostics = sort_diagnostics([*diagnostics, *validate(root, SCHEMA, bound=True)])
+    if diagnostics or not isinstance(root, MappingNode):
         return None, diagnostics
-    limits = root.get("limits")
-    entries = limits.items() if isinstance(limits, MappingNode) else ()
+    return Site(_text(root.get("name")), _text(root.get("help")), _scalars(root.get("limits"))), []
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""
+
+
+def _scalars(node: Node | None) -> dict[str, Scalar]:
+    entries = node.items() if isinstance(node, MappingNode) else ()
     values = {key: entry.value for key, entry in entries}
-    return Site(
-        name.text, {key: node for key, node in values.items() if isinstance(node, Scalar)}
-    ), diagnostics
+    return {key: value for key, value in values.items() if isinstance(value, Scalar)}
 
 
 def _write(key: str, value: Json) -> str:

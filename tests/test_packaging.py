@@ -48,6 +48,7 @@ def run(site, *arguments, cwd):
 @pytest.mark.slow
 def test_the_wheel_holds_every_data_file(site):
     patterns = ["compiler/*.yml", "schemas/*.json", "templates/**/*.j2", "templates/*.sh"]
+    patterns += ["templates/**/*.yml"]
     patterns += ["workflows/**/*.yml", "workflows/**/*.root"]
     expected = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)}
     expected |= {path.relative_to(ROOT) for path in (ROOT / "workflows").rglob("*.json")}
@@ -64,6 +65,13 @@ def test_the_wheel_compiles_the_demo(site, tmp_path):
     assert done.returncode == 0
     bundle = tmp_path / done.stdout.strip()
     assert str(site) in (bundle / "jobs.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_the_wheel_knows_its_sites(site, tmp_path):
+    done = run(site, "hcrc.compiler", "check", "demo", "--site", "lxplus", cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 @pytest.mark.slow

@@ -3,9 +3,7 @@
 import json
 
 import pytest
-import yaml
 from hcrc.compiler.cli import main
-from hcrc.compiler.files import Disk
 from hcrc.compiler.shipped import sites_folder
 from hcrc.compiler.sites import read_site, site_names
 
@@ -27,23 +25,29 @@ def workflow(tmp_path, monkeypatch):
     return path
 
 
+def test_sites_come_along():
+    assert site_names() == ["generic", "lpc", "lxplus", "personal"]
+
+
 @pytest.mark.parametrize("name", site_names())
 def test_sites_that_come_along_are_right_and_called_like_their_files(name, tmp_path):
-    site, diagnostics = read_site(name, tmp_path, Disk())
+    site, diagnostics = read_site(name, tmp_path)
     assert not diagnostics
     assert site.name == name
-    assert yaml.safe_load((sites_folder() / f"{name}.yml").read_text())["help"]
+    assert site.help
+    _, limits, rest = (sites_folder() / f"{name}.yml").read_text().partition("limits:")
+    assert not limits or rest.count("https://") == len(site.limits), "say where a figure is from"
 
 
 def test_the_longest_job_of_lxplus_takes_a_week(tmp_path):
-    site, _ = read_site("lxplus", tmp_path, Disk())
+    site, _ = read_site("lxplus", tmp_path)
     assert {key: node.value for key, node in site.limits.items()} == {"walltime": "7 d"}
 
 
-@pytest.mark.parametrize("command", ["check", "expand", "compile"])
+@pytest.mark.parametrize("command", ["check", "expand", "compile", "run"])
 def test_commands_that_compile_hold_resources_against_a_site(command, workflow, capsys):
     workflow.with_name("desk.yml").write_text("{hcrc: 1, name: desk, limits: {cpus: 1}}")
-    assert main([command, "workflow.yml", "--site", "generic"]) == 0
+    assert command == "run" or main([command, "workflow.yml", "--site", "generic"]) == 0
     capsys.readouterr()
     assert main([command, "workflow.yml", "--site", "desk.yml", "--format", "json"]) == 1
     found = json.loads(capsys.readouterr().out)[-1]
@@ -58,10 +62,41 @@ def test_a_site_changes_no_bundle(workflow, capsys):
     assert first == second
 
 
-def test_a_bundle_is_held_against_no_site(workflow, capsys):
+@pytest.mark.parametrize(
+    "words",
+    [["--site", "lxplus"], ["--param", "a=1"], ["--setting", "IO", "{}"], ["--template", "{a: 1}"]],
+    ids=lambda words: words[0],
+)
+def test_nothing_that_is_typed_for_a_bundle_is_dropped(workflow, capsys, words):
     assert main(["compile", "workflow.yml"]) == 0
     bundle = capsys.readouterr().out.strip()
     with pytest.raises(SystemExit) as stopped:
-        main(["compile", bundle, "--site", "lxplus"])
+        main(["compile", *words, bundle])
     assert stopped.value.code == 2
-    assert "a bundle is compiled already" in capsys.readouterr().err
+    message = f"{words[0]} is for workflows: {bundle} is compiled already\n"
+    assert capsys.readouterr().err.endswith(message)
+
+
+def test_a_site_is_read_once_for_all_files(workflow, capsys):
+    workflow.with_name("desk.yml").write_text("{hcrc: 1, name: desk, limit: {cpus: 1}}")
+    assert main(["check", "workflow.yml", "workflow.yml", "--site", "desk.yml"]) == 1
+    err = capsys.readouterr().err
+    assert err.count("error[") == err.count('unknown key "limit"') == 1
+    workflow.write_text("[]")
+    assert main(["check", "workflow.yml", "--site", "none"]) == 1
+    assert capsys.readouterr().err.count("error[") == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\udcff", ".", "a" * 5000, "sites/", "x" * 300 + ".yml", "~nobody-there/x.yml"]
+)
+def test_what_is_no_site_is_one_error(workflow, capsys, text):
+    assert main(["check", "workflow.yml", "--site", text]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("error[") == 1
+
+
+def test_the_reference_says_what_sites_allow(capsys):
+    assert main(["help", "--all", "lxplus"]) == 0
+    assert "the batch service of CERN, from lxplus; walltime at most 7 d" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from ..shipped import workflows_folder
 if TYPE_CHECKING:
     from ..compile import Compilation, Request
     from ..diagnostics import Diagnostic
+    from ..sites import Site
 
 
 class Input(NamedTuple):
@@ -56,6 +57,7 @@ def add_inputs(
         help="the value of one parameter; wins over --template",
     )
     add_reporting(parser, shown)
+    parser.set_defaults(site=None)
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:
@@ -124,8 +126,16 @@ def make_request(item: Input, options: argparse.Namespace) -> Request:
         environment=dict(os.environ),
         current=Path.cwd(),
         strict=options.strict,
-        site=getattr(options, "site", None),
     )
+
+
+def find_site(options: argparse.Namespace) -> tuple[Site | None, list[Diagnostic]]:
+    """The site that jobs are for, if one is named, or what is wrong with it."""
+    if options.site is None:
+        return None, []
+    from ..sites import read_site
+
+    return read_site(options.site, Path.cwd())
 
 
 def compile_inputs(
@@ -137,9 +147,11 @@ def compile_inputs(
     """
     from ..compile import compile_workflow
 
-    found = [compile_workflow(make_request(item, options)) for item in inputs]
-    diagnostics = [each for item in found for each in item.diagnostics]
-    stopped = any(item.plan is None for item in found)
+    site, diagnostics = find_site(options)
+    requests = [make_request(item, options)._replace(site=site) for item in inputs]
+    found = [compile_workflow(request) for request in requests]
+    stopped = bool(diagnostics) or any(item.plan is None for item in found)
+    diagnostics += [each for item in found for each in item.diagnostics]
     if diagnostics or (alone and options.format != "text"):
         print_diagnostics(diagnostics, options.format, alone=alone or stopped)
     return None if stopped else found
@@ -157,8 +169,9 @@ def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | Non
         print(f"hcrc: error: {folder}: {text}", file=sys.stderr)
     if folders:
         return None
-    if len(workflows) < len(inputs) and getattr(options, "site", None):
-        options.usage_error("--site is for workflows: a bundle is compiled already")
+    for item in inputs:
+        if item not in workflows:
+            refuse_values(item, options)
     compilations = compile_inputs(workflows, options)
     if compilations is None:
         return None
@@ -170,6 +183,19 @@ def takes_color() -> bool:
     """Whether messages go to a terminal that shows colours, and whose user wants them."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stderr is not None and sys.stderr.isatty() and not plain
+
+
+def refuse_values(bundle: Input, options: argparse.Namespace) -> None:
+    """Nothing that is typed is dropped: a usage error for what only a workflow can take."""
+    given = {
+        "--template": bundle.templates,
+        "--param": options.param,
+        "--setting": options.setting,
+        "--site": options.site,
+    }
+    for option, value in given.items():
+        if value:
+            options.usage_error(f"{option} is for workflows: {bundle.path} is compiled already")
 
 
 def print_diagnostics(diagnostics: list[Diagnostic], format: str, *, alone: bool) -> None:

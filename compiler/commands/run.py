@@ -10,7 +10,7 @@ from typing import Final
 
 from . import USAGE_ERROR, USER_ERROR
 from .bundles import OUTPUT, start_runtime
-from .inputs import add_inputs, bundle_inputs
+from .inputs import add_inputs, add_site, bundle_inputs
 
 EXAMPLE: Final = "hcrc run workflows/demo.yml -j 4 --from train"
 RUNTIME_LIBRARIES: Final = ("awkward", "matplotlib", "numpy", "torch", "uproot")
@@ -20,6 +20,7 @@ DEVICE: Final = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_inputs(parser, bundle=True)
+    add_site(parser)
     parser.add_argument(
         "--only", metavar="TASK", action="append", default=[], help="run this task alone"
     )

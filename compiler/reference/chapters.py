@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any, Final
 
-import yaml
-
 from ..codes import ERRORS, WARNINGS
 from ..commands import COMMANDS
 from ..defaults import WORKFLOW, resolve_reference, task_kinds, task_schema
 from ..schema import load_schemas
-from ..shipped import sites_folder
-from ..sites import site_names
+from ..sites import Site, shipped_sites
 from .keys import key_entries, variant_sections
 from .model import Chapter, Entry, Section
 
@@ -129,11 +126,7 @@ def sites_chapter() -> Chapter:
     """The keys of a site's file, and the sites that come with hcrc."""
     schema = load_schemas()[SITE]
     keys = Section("Site", schema["description"], tuple(key_entries(schema, SITE)))
-    folder = sites_folder()
-    shipped = tuple(
-        Entry(name, "site", yaml.safe_load((folder / f"{name}.yml").read_text("utf-8"))["help"])
-        for name in site_names()
-    )
+    shipped = tuple(Entry(site.name, "", _tell_site(site)) for site in shipped_sites())
     named = Section("Sites that come with hcrc", "named with --site", shipped, "site")
     return Chapter("Sites", "Where jobs run, and what they get there.", (keys, named))
 
@@ -187,6 +180,11 @@ def _operand(action: argparse.Action) -> str:
 def _exit_code(number: str, code: Json) -> Entry:
     again = "tried again" if code["retry"] else "not tried again" if number != "0" else ""
     return Entry(number, again, f"{code['name']}: {code['help']}")
+
+
+def _tell_site(site: Site) -> str:
+    limits = ", ".join(f"{key} at most {node.text}" for key, node in site.limits.items())
+    return f"{site.help}; {limits or 'no limits are known'}"
 
 
 def _line(text: str) -> str:
