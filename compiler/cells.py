@@ -11,7 +11,8 @@ from .execution import execution_keys, make_execution
 from .folders import axis_text
 from .grid import Grid
 from .idle import idle_keys
-from .keys import FAILED, Keys, Part
+from .keys import FAILED, Keys
+from .made import Part
 from .nodes import Node, locate, to_plain
 from .results import tabulate
 from .schema import validate
@@ -50,7 +51,7 @@ class TaskBody:
             return None
         keys = {key: Keyed(Grid({}), [value]) for key, value in values.items()}
         varying = [part for part in self._parts if any(part.drawn_on())]
-        filled = {part.key: self._fill_from_axis(part) for part in varying}
+        filled = {part.key: self._fill(part) for part in varying}
         keys |= {key: keyed for key, keyed in filled.items() if keyed is not None}
         made = [part for part in varying if filled[part.key] is None]
         for point in self.grid.points() if made else ():
@@ -75,17 +76,21 @@ class TaskBody:
         texts = {name: axis_text(value) for name, value in point.items()}
         return {part.key: self._keys.value(part, point, texts) for part in parts}
 
-    def _fill_from_axis(self, part: Part) -> Keyed | None:
-        """The values of a key that an axis fills, if they are right as they are."""
-        if not self._keys.takes_axis(part):
-            return None
-        return Keyed(self.grid.part((part.key,)), self.task.axes[part.key].values)
+    def _fill(self, part: Part) -> Keyed | None:
+        """The values of a key at all its places, where they need not be made one by one."""
+        grid = self._grid_of(part)
+        values = self._keys.values(part, grid)
+        return None if values is None else Keyed(grid, values)
 
     def _collect(self, part: Part) -> Keyed:
         """The values of a key, which are made by now."""
-        names = set(part.drawn_on())
-        grid = self.grid.part([name for name in self.task.axes if name in names])
+        grid = self._grid_of(part)
         return Keyed(grid, [self._make_at(point, [part])[part.key] for point in grid.points()])
+
+    def _grid_of(self, part: Part) -> Grid:
+        """The axes that a key draws on."""
+        names = set(part.drawn_on())
+        return self.grid.part([name for name in self.task.axes if name in names])
 
     def _settings(self) -> Json:
         given = self.scope.given

@@ -15,13 +15,17 @@ from .defaults import WORKFLOW, fill_defaults, take_texts, task_schema
 from .diagnostics import Diagnostic, show
 from .execution import execution_keys
 from .folders import absolute_path, join_output, refuse_folder
+from .grid import Grid
+from .made import Made, Part, Place
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import DEFERRED, Binding
+from .pattern import ByPlace
 from .ranges import range_of
 from .rebinding import reach, rebind
 from .schema import shipped_check, validate
 from .scope import Scope
+from .splice import splice_folders
 from .template import names_in, node_of, substitute, write_literally
 from .uses import Use, merge_nodes
 from .values import AxisValue, Json
@@ -36,37 +40,6 @@ NOT_FILLED: Final = ("output", "naming")
 DEFINED: Final = MappingProxyType({"datasets": "dataset", "classifier": "classifier"})
 NAMING_FIELDS: Final = ("name", "uuid", "start", "stop", "tree", "path0", "path1, …")
 NAMING_FIELD: Final = re.compile(r"\{(?:name|uuid|start|stop|tree|path[0-9]+)\}")
-Place = tuple[str, ...]
-
-
-class Made:
-    """What a key stands for at one place: a value, or definitions that make one.
-
-    The specs that the definitions make are by place on ``axes``: those that they draw on.
-    """
-
-    def __init__(self, value: Json, uses: tuple[Use, ...] = (), axes: Place = ()) -> None:
-        self.value = value
-        self.uses = uses
-        self.axes = axes
-        self.specs: dict[Place, Json] = {}
-
-
-class Part:
-    """One key of a task, and the axes that its value draws on; without a node, one fills it."""
-
-    def __init__(self, key: str, node: Node | None, axes: Place, schema: str) -> None:
-        self.key = key
-        self.node = node
-        self.axes = axes
-        self.schema = schema
-        self.made: dict[Place, Made | None] = {}
-
-    def drawn_on(self) -> Iterator[str]:
-        """The axes that the key's value differs by, as far as it is made."""
-        yield from self.axes
-        for made in self.made.values():
-            yield from made.axes if made else ()
 
 
 class Keys:
@@ -147,10 +120,27 @@ class Keys:
         workflow = self.scope.workflow
         return bool(reach(workflow.bindings, names) & workflow.unknown)
 
-    def takes_axis(self, part: Part) -> bool:
-        """Whether an axis fills a key, and all its values are right as they are."""
-        values = self.task.axes[part.key].values if part.node is None else ()
-        return bool(values) and self._takes(part, values)
+    def values(self, part: Part, grid: Grid) -> ByPlace | None:
+        """What a key stands for at all points of a grid; None where each is to be made by itself.
+
+        It is so where an axis fills the key, and its values are right as they are, and for the
+        folders that :func:`splice_folders` takes.
+        """
+        if part.node is None:
+            values = self.task.axes[part.key].values
+            return values if self._takes(part, values) else None
+        names = names_in(part.node) - self.task.axes.keys()
+        if part.key != "output" or not isinstance(part.node, Scalar) or self._axes_of(names):
+            return None
+        node, bindings = part.node, self.scope.workflow.bindings
+
+        def fill(text: str) -> str:
+            done = substitute(node._replace(value=text, text=text), bindings, DEFERRED)
+            return done.node.text if isinstance(done.node, Scalar) else ""
+
+        return splice_folders(
+            node.text, self.task.axes, grid, fill, lambda text: self._join(text, node)
+        )
 
     def _takes(self, part: Part, values: Iterable[AxisValue]) -> bool:
         check = shipped_check(part.schema, bound=True)

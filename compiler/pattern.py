@@ -7,7 +7,7 @@ a line is spliced from what is written once and from what differs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import repeat, tee
 from typing import Any, Protocol
 
@@ -25,6 +25,16 @@ class Column(Protocol):
         """One of the texts, in pieces: it may be as long as there are cells."""
 
 
+class ByPlace(Protocol):
+    """A value for each place: a sequence, or what makes them when asked."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The values, in order."""
+
+    def __getitem__(self, place: int, /) -> Any:
+        """One of the values."""
+
+
 Parts = tuple[str | Column, ...]
 
 
@@ -32,7 +42,7 @@ class Values:
     """Values by place, each written where the cell's place says; without places, one a cell."""
 
     def __init__(
-        self, values: Sequence[Any], write: Callable[[Any], str], places: Places | None = None
+        self, values: ByPlace, write: Callable[[Any], str], places: Places | None = None
     ) -> None:
         self.values = values
         self.write = write
@@ -83,6 +93,9 @@ class Pattern:
         ]
         rows: Iterator[tuple[str, ...]] = zip(*parts)  # noqa: B905 - strings have no end
         return map("".join, rows)
+
+    def __getitem__(self, number: int, /) -> str:
+        return self.text(number)
 
     def pieces(self, number: int) -> Iterator[str]:
         """One of the texts, in pieces."""

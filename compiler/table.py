@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from .folders import axis_text
 from .grid import Grid, Places, Ranked
 from .hashing import Hasher, digest_part
-from .pattern import Each, Parts, Pattern, Values, write_object
+from .pattern import ByPlace, Each, Parts, Pattern, Values, write_object
 from .values import HASH_BYTES, AxisValue, Json, canonical, digest_each, escape
 
 REFERENCE: Final = ("cell", "hash", "result")
@@ -24,7 +24,7 @@ class Keyed(NamedTuple):
     """What a key stands for, by place on the axes that it draws on."""
 
     grid: Grid
-    values: Sequence[Json]
+    values: ByPlace
 
 
 class Cell(NamedTuple):

@@ -232,7 +232,7 @@ class _Filler:
         if binding is None:
             return written, None
         try:
-            return _format(binding, placeholder), _note(placeholder.name, binding)
+            return format_value(binding, placeholder), _note(placeholder.name, binding)
         except TemplateError as error:
             self.refuse(node, error)
             return written, None
@@ -321,7 +321,7 @@ def _placeholder(token: re.Match[str]) -> Placeholder:
     raise TemplateError("bad-placeholder", message, token.start(), token.end(), help)
 
 
-def _format(binding: Binding, placeholder: Placeholder) -> str:
+def format_value(binding: Binding, placeholder: Placeholder) -> str:
     """Return a value as text; raises TemplateError where it has none or the format does not fit."""
     value, spec = binding.value, placeholder.spec
     place = placeholder.start, placeholder.end

@@ -9,6 +9,8 @@ import struct
 import pytest
 from hcrc.compiler.compile import Request, compile_workflow
 from hcrc.compiler.conform import Checks
+from hcrc.compiler.diagnostics import errors_of
+from hcrc.compiler.keys import Keys
 from hcrc.compiler.lines import write_jobs
 from hcrc.compiler.schema import load_schemas, shipped_check, shipped_validator
 from hcrc.compiler.values import canonical
@@ -193,3 +195,67 @@ def test_most_random_workflows_have_a_plan(tmp_path):
 
     compile_one()
     assert sum(found) > len(found) / 2
+
+
+FOLDERS = """\
+hcrc: 1
+name: folders
+parameters:
+  store: {type: path, default: "/data/{user}"}
+  user: {type: string, default: someone}
+  tag: {type: string, default: "t{user}"}
+  own: {type: string, default: "u{seed}"}
+  seed: {type: integer, default: 0}
+datasets:
+  Data: {samples: [{sample: data, label: data, years: [A], files: [data.root]}]}
+classifiers:
+  SvB: {classes: [data, ZZ]}
+tasks:
+  cache: {task: cache, datasets: [Data], output: "{store}/{tag}"}
+  train:
+    {task: train, dataset: cache, classifier: SvB, output: OUTPUT,
+     for: {offset: 8-11, seed: [3, 12], x: [TEXTS]}}
+"""
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How often a folder was made and judged by itself."""
+    calls = []
+    make = Keys._make_output
+
+    def count(self, node):
+        calls.append(node.text)
+        return make(self, node)
+
+    monkeypatch.setattr(Keys, "_make_output", count)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("output", "texts", "times"),
+    [
+        ("{store}/{offset:05d}/{x}/{seed:x}", "a, B_c", 1),
+        ("{offset}{seed}-{offset}{x}", "a, b-", 1),
+        ("../{seed}/../{x}/a{offset:05d}/.//b{seed}/", "1.5, 2", 1),
+        ("../{seed}/../{x}/a{offset:05d}/.//b{seed}/", "1, true", 1),
+        ("{{offset}}-{offset}{x}-{timestamp:%Y}", "a, b", 1),
+        ("root://host//{tag}/{offset}/{x}/", "a, b", 1),
+        ("{store}/{offset:>5}/{x:->3}", "a, b", 8),
+        ("{store}/{offset}/{x:/<3}", "a, b", 8),
+        ("{x}/{offset}", '"..", "a/b"', 8),
+        ("~/{x}/{offset}", "a, b", 8),
+        ("{own}{x}/{offset}-{seed}", "a, b", 16),
+    ],
+)
+def test_folders_are_spliced_where_one_stands_for_all(tmp_path, made, output, texts, times):
+    """The folders are the same if each is made by itself, as it is where it has to be."""
+    text = FOLDERS.replace("OUTPUT", json.dumps(output)).replace("TEXTS", texts)
+    compilation = compile_text(text, tmp_path)
+    assert errors_of(compilation.diagnostics) == []
+    plan = compilation.plan
+    assert len(made) - 1 == times
+    file = io.BytesIO()
+    write_jobs(plan, file)
+    request = Request(tmp_path / "workflow.yml", (), (), (), {}, tmp_path)
+    assert file.getvalue().decode().splitlines() == plain_lines(request)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from ..grid import Places
+from ..pattern import ByPlace
 from ..plan import JobSpec, Plan
 from ..table import Cell, CellTable
 from ..values import Json
@@ -144,7 +145,7 @@ class CompiledPlan:
         return PlannedCell(job.name, job.task, cell.id, cell.output, cell.hash, place, spec, refer)
 
 
-def _columns(table: CellTable) -> list[tuple[str, Sequence[Json], Sequence[int] | Places]]:
+def _columns(table: CellTable) -> list[tuple[str, ByPlace, Sequence[int] | Places]]:
     """What each key stands for, and at which of its places each cell is."""
     return [(key, keyed.values, table.grid.places(keyed.grid)) for key, keyed in table.keys.items()]
 
