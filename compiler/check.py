@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from .collisions import Outputs, check_outputs
+from .defaults import task_schema
 from .diagnostics import Diagnostic, suggest
 from .nodes import Mapping as MappingNode
-from .nodes import Node
+from .nodes import Node, Scalar
 from .plan import Plan
 from .settings import unused_settings
+from .template import plain_text
 from .values import Json
 from .workflow import Task, Workflow
+
+ONLY_WITH: Final = "x-only-with"
 
 
 def check_plan(
     workflow: Workflow, plan: Plan, outputs: Mapping[str, Node | None]
 ) -> list[Diagnostic]:
-    """Outputs that collide, labels that no class is for, and classes that no label is for.
+    """Outputs that collide, labels that no class is for, classes that no label is for, idle keys.
 
     ``outputs`` holds what the tasks' ``output`` keys say, by task.
     """
@@ -25,6 +30,7 @@ def check_plan(
     return [
         *check_outputs(plan, Outputs(tasks, outputs)),
         *_unknown_labels(plan, tasks),
+        *(problem for task in workflow.tasks for problem in _unused_keys(task)),
     ]
 
 
@@ -45,6 +51,21 @@ def check_task_settings(tasks: Iterable[Task]) -> list[Diagnostic]:
         for task in tasks
         for problem in unused_settings(task.node.get("settings"), {task.kind})
     ]
+
+
+def _unused_keys(task: Task) -> Iterator[Diagnostic]:
+    """Keys of a task that count with one value of another key alone, which it certainly has not."""
+    properties = task_schema(task.kind)["properties"]
+    for name, entry in task.node.entries.items():
+        for other, wanted in properties.get(name, {}).get(ONLY_WITH, {}).items():
+            node = task.node.get(other)
+            value = node.value if isinstance(node, Scalar) else properties[other].get("default")
+            filled = isinstance(value, str) and "{" in value
+            if value != wanted and not filled and other not in task.axes:
+                message = f'"{name}" has no effect here'
+                help = f"it is for {other}: {plain_text(wanted)}"
+                notes = ((f"{other} is given here", node.span),) if node else ()
+                yield Diagnostic("unused-key", message, entry.key.span, help, notes)
 
 
 def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:

@@ -147,6 +147,7 @@ WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
         "unclear-precedence": "& or | beside a comparison without brackets",
         "unmatched-exclusion": "an exclusion leaves no cell out",
         "unused-class": "a class of the classifier has no events in the dataset",
+        "unused-key": "a key has no effect beside another one",
         "unused-parameter": "a parameter is declared and never used",
         "unused-setting": "a setting has no effect",
         "useless-group": "a task without axes has a group of several cells",

@@ -16,6 +16,7 @@ _OWN: Final = (
     "x-gathers",
     "x-idle",
     "x-inputs",
+    "x-only-with",
     "x-refers-to",
     "x-role",
     "x-tasks",
