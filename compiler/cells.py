@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from .defaults import WORKFLOW, fill_defaults
 from .diagnostics import Diagnostic, show
-from .execution import execution_keys, make_execution
+from .execution import execution_keys, make_execution, too_small
 from .folders import axis_text
 from .grid import Grid
 from .idle import idle_keys
 from .keys import FAILED, Keys
 from .made import Part
+from .nodes import Mapping as MappingNode
 from .nodes import Node, locate, to_plain
 from .results import tabulate
 from .schema import validate
@@ -34,6 +35,8 @@ class TaskBody:
         self.task = task
         self.grid = task.grid()
         self._before = scope.problems()
+        self._written: Node | None = None
+        self._resources: Json = {}
         self.settings = self._settings()
         self.execution, self.group = self._execution()
         self._readings = [self._read(item) for item in task.references]
@@ -67,6 +70,15 @@ class TaskBody:
         """Judge the keys of a task that has no cells, each by itself."""
         for part in self._parts:
             self._keys.check(part)
+        if isinstance(self._written, MappingNode):
+            self.check_site(self._written.entries)
+
+    def check_site(self, keys: Iterable[str]) -> None:
+        """Hold some of the resources of its jobs against the site, if there is one."""
+        site, task = self.scope.given.site, self.task
+        if site is not None:
+            asked = {key: self._resources[key] for key in keys if key in self._resources}
+            self.scope.diagnostics += site.check(task.name, task.span, asked, self._written)
 
     def values_at(self, point: Mapping[str, AxisValue]) -> dict[str, Json]:
         """What each key stands for at a point, the folder as ``output``; FAILED if it is wrong."""
@@ -107,22 +119,16 @@ class TaskBody:
         done = substitute(self.task.node.replace(kept), self.scope.workflow.bindings)
         self.scope.used |= done.used
         problems = done.diagnostics or validate(done.node, SHARING, bound=True)
+        self._written = done.node.get("resources") if isinstance(done.node, MappingNode) else None
+        problems = problems or too_small(self._written)
         self._report_shared(problems)
         value = {} if problems else to_plain(done.node)
         self.scope.diagnostics += idle_keys(done.node, SHARING) if not problems else []
         value = {"resources": {}, "environment": {}, "group": 1, **value}
         place = f"#/$defs/{self.task.kind}"
         value = fill_defaults(value, WORKFLOW, {"$ref": place})
+        self._resources = {} if problems else value["resources"]
         execution = make_execution(self.task.kind, value, self.settings)
-        if execution["memory_mb"] < 1:
-            node = locate(done.node, ["resources"])
-            message = "a job needs some memory: at least 1 MB"
-            self._error("out-of-bounds", message, node)
-        if self.scope.given.site is not None and not problems:
-            written = locate(done.node, ["resources"]) if "resources" in kept else None
-            self.scope.diagnostics += self.scope.given.site.check(
-                self.task.name, self.task.span, value["resources"], written
-            )
         if value["group"] > 1 and not self.task.axes:
             message = f"a group of {value['group']}, and there is one cell"
             help = 'leave "group" out, or add "for"'

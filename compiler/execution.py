@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from .defaults import task_schema
+from .diagnostics import Diagnostic, Span
+from .nodes import Mapping, Node, Scalar
 from .schema import load_schemas
 
 Json = Any
 ROLE: Final = "x-role"
 SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+RESOURCES: Final = ("cpus", "memory", "disk", "gpus", "walltime")
+LEAST: Final = {"memory": "at least 1 MB", "disk": "at least 1 MB", "walltime": "more than 0 s"}
 AMOUNT: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
 
 
@@ -109,6 +114,30 @@ def seconds(value: str) -> float:
     """Seconds of a time with its unit: s, min, h or d."""
     number, unit = _amount(value)
     return number * SECONDS[unit]
+
+
+def amount(key: str, value: Json) -> float:
+    """How much one of the resources is: in MB, in seconds, or a count."""
+    if key == "walltime":
+        return seconds(value)
+    return memory_mb(value) if key in ("memory", "disk") else value
+
+
+def too_small(resources: Node | None, wrong: Collection[Span | None] = ()) -> list[Diagnostic]:
+    """Amounts with a unit that are nothing, ``0 GB``; the schema says what else is ``wrong``."""
+    entries = resources.entries if isinstance(resources, Mapping) else {}
+    kept = [key for key in LEAST if key in entries and entries[key].value.span not in wrong]
+    nodes = {key: entries[key].value for key in kept}
+    return [
+        Diagnostic(
+            "out-of-bounds",
+            f'"{key}" is {node.text}, expected {LEAST[key]}',
+            node.span,
+            notes=node.notes,
+        )
+        for key, node in nodes.items()
+        if isinstance(node, Scalar) and node.value is not None and not amount(key, node.value)
+    ]
 
 
 def _amount(text: str) -> tuple[float, str]:

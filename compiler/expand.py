@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .cells import TaskBody
+from .execution import RESOURCES
 from .plan import Plan, PlannedTask
 from .scope import Scope
 from .workflow import Task
@@ -31,6 +32,7 @@ def _plan(body: TaskBody, task: Task, before: dict[str, PlannedTask]) -> Planned
     if task.kind in ANALYSES and not body.settings["Analysis"]["enable"]:
         return None
     table = body.cells()
+    body.check_site(RESOURCES)
     if table is None:
         return None
     body.scope.cells[task.name] = table

@@ -6,13 +6,12 @@ Diagnostics for it, and for the resources of tasks that are beyond them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .diagnostics import Diagnostic, Note, Source, Span, nearest, show_path, sort_diagnostics
-from .execution import memory_mb, seconds
+from .execution import amount, too_small
 from .files import Disk
 from .folders import expand_home
 from .nodes import Mapping as MappingNode
@@ -28,9 +27,6 @@ SCHEMA: Final = "site.schema.json"
 SUFFIXES: Final = (".yml", ".yaml")
 
 
-AMOUNTS: Final[Mapping[str, Callable[[Any], float]]] = MappingProxyType(
-    {"cpus": float, "memory": memory_mb, "disk": memory_mb, "gpus": float, "walltime": seconds}
-)
 IN_MB: Final = ("memory", "disk")
 
 
@@ -42,11 +38,11 @@ class Site(NamedTuple):
     limits: Mapping[str, Scalar]
 
     def check(self, task: str, span: Span, resources: Json, node: Node | None) -> list[Diagnostic]:
-        """What of the resources is beyond the limits; ``node`` holds those that are written."""
+        """What of some resources is beyond the limits; ``node`` holds those that are written."""
         found = []
         for key, limit in self.limits.items():
-            asked, amount = resources[key], AMOUNTS[key]
-            if asked is None or amount(asked) <= amount(limit.value):
+            asked = resources.get(key)
+            if asked is None or amount(key, asked) <= amount(key, limit.value):
                 continue
             written = node.get(key) if isinstance(node, MappingNode) else None
             most = f"a job at {self.name} gets at most {_write(key, limit.value)}"
@@ -98,7 +94,10 @@ def _read(path: Path, current: Path) -> tuple[Site | None, list[Diagnostic]]:
     document, diagnostics = read_document(path, show_path(path, current), Disk())
     root = document.root
     if root is not None:
-        diagnostics = sort_diagnostics([*diagnostics, *validate(root, SCHEMA, bound=True)])
+        diagnostics += validate(root, SCHEMA, bound=True)
+    if isinstance(root, MappingNode):
+        diagnostics += too_small(root.get("limits"), {item.span for item in diagnostics})
+    diagnostics = sort_diagnostics(diagnostics)
     if diagnostics or not isinstance(root, MappingNode):
         return None, diagnostics
     return Site(_text(root.get("name")), _text(root.get("help")), _scalars(root.get("limits"))), []
