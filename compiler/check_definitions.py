@@ -10,6 +10,7 @@ from .expressions import check_expression, list_names
 from .nodes import Entry, Mapping, Node, Scalar, Sequence, span_within
 
 EXPRESSIONS: Final = ("selection", "weight")
+HCR: Final = "HCR"
 TAKEN: Final = ("q_1234", "q_1324", "q_1423")
 
 
@@ -73,7 +74,19 @@ def check_classifier(node: Node) -> list[Diagnostic]:
             found += [*_check_roc(roc, classes), *_check_roc_name(roc.get("name"), names)]
     if isinstance(outputs, Mapping):
         found += _check_outputs(outputs, classes)
-    return found
+    return found + list(_check_model(node))
+
+
+def _check_model(node: Mapping) -> Iterator[Diagnostic]:
+    """HCR has an architecture, a class of the user's own has options."""
+    model = node.get("model")
+    is_own = isinstance(model, Scalar) and model.text != HCR
+    key = "architecture" if is_own else "options"
+    if key in node.entries:
+        text = "of the network HCR" if is_own else "for a model of your own"
+        help = "write them as options" if is_own else "name its entry point as model"
+        span = node.entries[key].key.span
+        yield Diagnostic("conflicting-keys", f'"{key}" is {text}', span, help)
 
 
 def _check_roc(roc: Mapping, classes: list[str]) -> Iterator[Diagnostic]:

@@ -31,7 +31,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "bad-value": "a value is outside of what is allowed",
         "beyond-site": "a task asks for more than a job gets at the site",
         "complex-key": "a list or a mapping stands as a key",
-        "conflicting-keys": "two keys of a task exclude each other",
+        "conflicting-keys": "two keys exclude each other",
         "definition-cycle": "definitions extend each other in a circle",
         "digit-separator": "a number is written with separators, which make it a text",
         "disabled-task": "a task reads one that is left out",

@@ -26,6 +26,7 @@ from .values import Json
 from .workflow import Workflow
 
 YEAR: Final = "year"
+HCR: Final = "HCR"
 DATASET: Final = "dataset.schema.json"
 CLASSIFIER: Final = "classifier.schema.json"
 SAMPLE: Final = f"{DATASET}#/$defs/sample"
@@ -76,7 +77,8 @@ class Definer:
         before = len(self.diagnostics)
         self.diagnostics += check_classifier(node)
         plain = fill_defaults(to_plain(node), CLASSIFIER)
-        spec = {"name": use.name, **{key: plain[key] for key in plain if key != "help"}}
+        unsaid = ("help", "model", "options") if plain["model"] == HCR else ("help",)
+        spec = {"name": use.name, **{key: plain[key] for key in plain if key not in unsaid}}
         return None if errors_of(self.diagnostics[before:]) else spec
 
     def datasets(self, uses: Iterable[Use], bindings: Mapping[str, Binding]) -> Json:

@@ -15,6 +15,7 @@ from .errors import SpecError
 from .strict import read
 
 Json = Any
+HCR: Final = "HCR"
 Axes = dict[str, int | float | str | bool]
 Outputs = dict[str, list[str] | str]
 
@@ -93,7 +94,8 @@ class Classifier:
     """Classes, in the order of the network's logits, and what is derived from them.
 
     ``outputs`` are sums of class probabilities, or expressions over them, written beside
-    ``p_<class>`` by an evaluation.
+    ``p_<class>`` by an evaluation. A ``model`` that is not HCR is the user's own class, which
+    takes the ``options``.
     """
 
     name: str
@@ -101,6 +103,8 @@ class Classifier:
     architecture: Architecture
     rocs: list[Roc]
     outputs: Outputs
+    model: str = HCR
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

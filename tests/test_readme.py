@@ -61,7 +61,7 @@ def test_the_friend_tree_is_one():
 
 def test_what_writes_a_tree_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (text,) = blocks("python")
+    text, _ = blocks("python")
     jets = awkward.zip({"pt": awkward.Array([[1.0, 2.0], [3.0]])})
     events = {"run": np.arange(2), "CanJet": jets}
     exec(text, {"uproot": uproot, "np": np, "events": events})  # noqa: S102 - our own text

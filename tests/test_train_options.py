@@ -26,7 +26,7 @@ from hcrc.runtime.result import Result, load_result
 from hcrc.runtime.spec import Training as Step
 from hcrc.runtime.tasks import train as task
 
-from .test_train import (
+from .training import (
     CLASSIFIER,
     DATA,
     EVENT,
@@ -38,7 +38,7 @@ from .test_train import (
     raw_spec,
     write_cache,
 )
-from .test_train import SETTINGS as WITH_ATTENTION
+from .training import SETTINGS as WITH_ATTENTION
 
 PLAIN = replace(CLASSIFIER, architecture=replace(CLASSIFIER.architecture, attention=False))
 SETTINGS = replace(WITH_ATTENTION, classifier=PLAIN)

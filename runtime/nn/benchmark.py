@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..spec import Roc
-from .hcr import HCR
+from .network import Network
 from .roc import Curve, roc
 
 # Models times events of a step on a CPU: more are not faster, and need memory.
@@ -62,7 +62,7 @@ class Figures:
 
 @torch.no_grad()
 def score_events(
-    network: HCR, data: Data, classes: list[str], rocs: Sequence[Roc], batch: int
+    network: Network, data: Data, classes: list[str], rocs: Sequence[Roc], batch: int
 ) -> Scores:
     """Score all events with all models of the stack in evaluation mode.
 

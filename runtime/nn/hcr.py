@@ -8,9 +8,8 @@ everywhere: K folds, seeds and offsets are one set of tensors.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from torch.nn.functional import silu
 from ..spec import Architecture
 from .kernels import Grid, Pixels, expand_weights, gated_softmax, pair_score, pair_sum
 from .layers import HEADS, Expansion, Layout, make_layout
+from .network import Network
 from .normalization import MOMENTUM, OFF, Ghosts, Normalization
 from .prepare import (
     DIJET_PAIRS,
@@ -36,14 +36,13 @@ EVERY: Final = Pixels()
 LAST: Final = "out"
 
 
-class HCR(nn.Module):
+class HCR(Network):
     """K networks of one architecture.
 
-    ``weights`` is (K, weights), ``mean`` and ``scale`` are the running statistics
-    (K, statistics), and ``is_set`` says which of them a step or an import has set.
+    ``mean`` and ``scale`` are the running statistics (K, statistics), and ``is_set`` says which of
+    them a step or an import has set.
     """
 
-    weights: nn.Parameter
     mean: Tensor
     scale: Tensor
     is_set: Tensor
@@ -71,35 +70,16 @@ class HCR(nn.Module):
             self._expansion = expansion.to(self.weights.device, self.weights.dtype)
         return self._expansion
 
-    @property
-    def models(self) -> int:
-        """K."""
-        return len(self.weights)
-
     def initialize(self, model: int, generator: torch.Generator) -> None:
         """Draw one model's weights, with a generator of its own."""
         with torch.no_grad():
             self.weights[model] = self.layout.initial_weights(generator).to(self.weights)
 
-    @torch.no_grad()
-    def take(self, models: list[int]) -> HCR:
-        """A network of copies of some of the models, in training mode."""
-        taken = HCR(self.architecture, self.classes, len(models))
-        taken.to(self.weights)
-        taken._expansion = self._expansion
-        for mine, its in self._rows(taken):
-            its.copy_(mine[models])
-        return taken
-
-    @torch.no_grad()
-    def put(self, models: list[int], taken: HCR) -> None:
-        """Replace the models that :meth:`take` copied."""
-        for mine, its in self._rows(taken):
-            mine[models] = its
-
-    def _rows(self, other: HCR) -> Iterator[tuple[Tensor, Tensor]]:
-        yield from zip(self.parameters(), other.parameters(), strict=True)
-        yield from zip(self.buffers(), other.buffers(), strict=True)
+    def empty(self, models: int) -> Self:
+        """A network of the same architecture, of so many models."""
+        network = type(self)(self.architecture, self.classes, models)
+        network._expansion = self._expansion
+        return network
 
     def forward(
         self, matrix: Tensor, ghosts: Ghosts = OFF, *, only_last: bool = False

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..spec import HCR as HCR_MODEL
 from ..spec import Architecture
 from .benchmark import CPU_BATCH
 from .folds import FoldRule
 from .hcr import HCR
+from .network import Network
+from .own import OwnNetwork, make_own
 from .prepare import COLUMNS
 from .state import export_state, import_state
 
@@ -47,13 +51,15 @@ class Metadata:
     seed: int
     offset: int
     stage: str = "final"
+    model: str = HCR_MODEL
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Model:
     """One trained network, ready to score events."""
 
-    network: HCR
+    network: Network
     metadata: Metadata
 
     @property
@@ -95,11 +101,24 @@ class Model:
         return classes, views
 
 
-def save_model(path: Path, network: HCR, model: int, metadata: Metadata) -> None:
+def make_network(
+    model: str,
+    options: dict[str, Any],
+    architecture: Architecture,
+    classes: int,
+    models: int = 1,
+) -> Network:
+    """A stack of models, HCR's or the user's own; raises :class:`SpecError`."""
+    if model == HCR_MODEL:
+        return HCR(architecture, classes, models)
+    return make_own(model, options, classes, models)
+
+
+def save_model(path: Path, network: Network, model: int, metadata: Metadata) -> None:
     """Write one model of a stack; nothing but tensors and plain values, so that it loads safely."""
     value = {
         "hcrc": 1,
-        "state": export_state(network, model),
+        "state": _export(network, model),
         "kfolds": metadata.rule.kfolds,
         **{f"{FOLD}{key}": item for key, item in metadata.rule.describe().items()},
         **{key: item for key, item in asdict(metadata).items() if key != "rule"},
@@ -112,13 +131,27 @@ def load_model(path: Path, device: str = "cpu") -> Model:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
         metadata = _read_metadata(value)
-        network = HCR(metadata.architecture, len(metadata.classes))
-        import_state(network, value["state"])
+        classes = len(metadata.classes)
+        network = make_network(metadata.model, metadata.options, metadata.architecture, classes)
+        _import(network, value["state"])
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except UNREADABLE as error:
         raise DataError(f"{path}: not a model of hcrc 1: {error}".splitlines()[0]) from error
     return Model(network.to(device).eval(), metadata)
+
+
+def _export(network: Network, model: int) -> dict[str, Tensor]:
+    if isinstance(network, OwnNetwork):
+        return network.export_state(model)
+    return export_state(cast("HCR", network), model)
+
+
+def _import(network: Network, state: Mapping[str, Tensor]) -> None:
+    if isinstance(network, OwnNetwork):
+        network.import_state(state)
+    else:
+        import_state(cast("HCR", network), state)
 
 
 def _read_metadata(value: dict[str, Any]) -> Metadata:
@@ -133,4 +166,6 @@ def _read_metadata(value: dict[str, Any]) -> Metadata:
         seed=value["seed"],
         offset=value["offset"],
         stage=value.get("stage", "final"),
+        model=value.get("model", HCR_MODEL),
+        options=value.get("options", {}),
     )

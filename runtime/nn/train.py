@@ -23,6 +23,8 @@ from .embedding import embedding_statistics, set_embedding_statistics
 from .folds import FoldRule
 from .hcr import HCR
 from .loss import weighted_sum
+from .model import make_network
+from .network import Network
 from .normalization import Ghosts
 from .rate import Rate
 from .schedule import Epoch, Optimizer, Schedule
@@ -113,7 +115,7 @@ class Training:
 
 def train(
     data: Data, event: Tensor, trainees: list[Trainee], settings: Settings, report: Report
-) -> tuple[list[HCR], list[Training]]:
+) -> tuple[list[Network], list[Training]]:
     """Train the models of all trainees: the stack of networks after each stage, and the trainings.
 
     ``event`` (N) are the event numbers that the folds follow. Raises :class:`DataError` if
@@ -121,7 +123,7 @@ def train(
     """
     folds = {rule: rule.assign(event) for rule in {trainee.rule for trainee in trainees}}
     trainings = [start_training(trainee, folds[trainee.rule], settings) for trainee in trainees]
-    network = make_network(data, trainings, settings)
+    network = start_network(data, trainings, settings)
     networks = []
     for schedule in settings.stages:
         optimizer = schedule.start_optimizer(network.weights)
@@ -137,7 +139,7 @@ def train(
 
 
 def train_epoch(
-    network: HCR,
+    network: Network,
     optimizer: Optimizer,
     data: Data,
     trainings: list[Training],
@@ -192,22 +194,30 @@ def start_training(trainee: Trainee, fold: Tensor, settings: Settings) -> Traini
     return Training(trainee, held_out, part, trainee.generator, plans, rate)
 
 
-def make_network(data: Data, trainings: list[Training], settings: Settings) -> HCR:
+def start_network(data: Data, trainings: list[Training], settings: Settings) -> Network:
     """The stack before the first step: first weights, and the statistics of the embeddings."""
-    classifier = settings.classifier
-    network = HCR(classifier.architecture, len(classifier.classes), len(trainings))
+    kind = settings.classifier
+    network = make_network(
+        kind.model, kind.options, kind.architecture, len(kind.classes), len(trainings)
+    )
     for model, training in enumerate(trainings):
         network.initialize(model, training.generator)
     network.to(data.matrix.device)
+    if isinstance(network, HCR):
+        set_statistics(network, data, trainings)
+    return network
+
+
+def set_statistics(network: HCR, data: Data, trainings: list[Training]) -> None:
+    """Set the statistics of the embeddings, from the training part of each model."""
     same_part: dict[tuple[FoldRule, int], list[int]] = {}
     for model, training in enumerate(trainings):
         key = training.trainee.rule, training.trainee.fold
         same_part.setdefault(key, []).append(model)
     for models in same_part.values():
         part = trainings[models[0]].part.to(data.matrix.device)
-        statistics = embedding_statistics(data.matrix, part, classifier.architecture)
+        statistics = embedding_statistics(data.matrix, part, network.architecture)
         set_embedding_statistics(network, models, statistics)
-    return network
 
 
 def schedule_stacks(
@@ -248,7 +258,7 @@ def check_losses(losses: Tensor, trainings: list[Training], epoch: int) -> None:
 
 
 def finish_epoch(
-    network: HCR,
+    network: Network,
     data: Data,
     trainings: list[Training],
     losses: Tensor,

@@ -23,9 +23,9 @@ from ..events import EventWriter
 from ..job import Context
 from ..nn.benchmark import Data
 from ..nn.folds import FoldRule, random_folds
-from ..nn.hcr import HCR
 from ..nn.memory import keep_freed_memory
 from ..nn.model import Metadata, save_model
+from ..nn.network import Network
 from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
 from ..nn.schedule import Schedule
@@ -278,7 +278,7 @@ class Reporter:
 def commit(
     attempt: Attempt,
     number: int,
-    networks: list[HCR],
+    networks: list[Network],
     trainings: list[Training],
     events: Events,
     source: Result,
@@ -314,7 +314,7 @@ def commit(
 
 
 def write_models(
-    attempt: Attempt, networks: list[HCR], place: int, training: Training
+    attempt: Attempt, networks: list[Network], place: int, training: Training
 ) -> dict[str, Path]:
     """Write one model as it is at the end, and before a fine-tuning; gives the files by name."""
     spec, fold = cast(TrainSpec, attempt.cell.spec), training.trainee.fold
@@ -329,6 +329,8 @@ def write_models(
             seed=spec.seed,
             offset=spec.offset,
             stage=stage,
+            model=spec.classifier.model,
+            options=spec.classifier.options,
         )
         files[name] = attempt.path(f"{name}.pt")
         save_model(files[name], network, place, metadata)
