@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 COLUMNS: Final = 80
+OPTIONS: Final = ("-h", "--help", "--version")
 SIGINT: Final = 2
 SIGPIPE: Final = 13
 OVERVIEW: Final = """\
@@ -167,8 +168,10 @@ def _refuse(words: list[str]) -> int:
         return USAGE_ERROR
     from .diagnostics import suggest
 
-    help = suggest(words[0], COMMANDS)
-    print(f'hcrc: error: there is no command "{words[0]}": {help}', file=sys.stderr)
+    option = words[0].startswith("-")
+    help = suggest(words[0], OPTIONS if option else COMMANDS)
+    kind = "option of hcrc itself" if option else "command"
+    print(f'hcrc: error: there is no {kind} "{words[0]}": {help}', file=sys.stderr)
     return USAGE_ERROR
 
 

@@ -21,7 +21,7 @@ SWITCH: Final = "enable"
 def tell_help(schema: Json) -> str:
     """What a key is for, and what is not done for it."""
     help = schema.get("description", "")
-    return f"{help}; no effect yet: {schema[IDLE]}" if IDLE in schema else help
+    return f"{help}; nothing acts on it yet: {schema[IDLE]}" if IDLE in schema else help
 
 
 def idle_keys(node: Node, reference: str) -> list[Diagnostic]:
@@ -38,7 +38,7 @@ def _idle_keys(node: Node, schema: Json, file: str, above: str = "") -> Iterator
             continue
         part, inside = resolve_reference(known[name], file)
         if IDLE in part and to_plain(entry.value) != part.get("default"):
-            message = f'"{above}{name}" has no effect yet: {part[IDLE]}'
+            message = f'nothing acts on "{above}{name}" yet: {part[IDLE]}'
             yield Diagnostic("no-effect-yet", message, entry.key.span, None, entry.value.notes)
         yield from _idle_keys(entry.value, part, inside, f"{above}{name}.")
 
