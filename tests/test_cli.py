@@ -76,7 +76,7 @@ def hcrc(*words, env=None, **options):
         ([], 2, "name a command"),
         (["check"], 2, "name a workflow file"),
         (["chek", "w.yml"], 2, 'there is no command "chek": did you mean "check"?'),
-        (["--verson"], 2, 'there is no option of hcrc itself "--verson": did you mean "--version"?'),
+        (["--verson"], 2, '"--verson": did you mean "--version"?'),
         (["--format", "json"], 2, '"--format": allowed: --help, --version, -h'),
         (["check", "w.yml", "more.yml"], 1, 'cannot read "more.yml": No such file'),
         (["check", "w.yml", "--template"], 2, "expected at least one argument"),
