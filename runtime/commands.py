@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from .agenda import Agenda, UsageError, decide, select_tasks
-from .bundle import Bundle, CellHead, Task, open_bundle
+from .bundle import Bundle, CellHead, Request, Task, open_bundle
 from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
 from .clean import find_results, remove_result, remove_root_lock
 from .console import (
@@ -162,6 +162,7 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
             return 0
         if arguments.dry_run:
             print(f"{agenda.cells - agenda.current} of {agenda.cells} cells would run")
+            fit(agenda, arguments)
             return 0
         return execute(bundle, agenda, arguments, runner)
 
@@ -224,10 +225,7 @@ def _report_cell(cell: CellHead, reason: str | None) -> None:
 def execute(bundle: Bundle, agenda: Agenda, arguments: argparse.Namespace, runner: Runner) -> int:
     """Run an agenda's jobs and say what came of it; returns the exit code."""
     began = time.monotonic()
-    capacity = measure(agenda, arguments)
-    requests, notes = fit_requests(agenda.todo.values(), capacity, arguments.device)
-    for note in notes:
-        print(f"note: {note}")
+    capacity, requests = fit(agenda, arguments)
     device = "cuda" if (arguments.device or "").startswith("cuda") else arguments.device
     launch = Launch(runner.command, bundle.jobs, bundle.state, device, agenda.force)
     pool = Pool(capacity.cpus, capacity.memory_mb, capacity.gpus)
@@ -238,6 +236,19 @@ def execute(bundle: Bundle, agenda: Agenda, arguments: argparse.Namespace, runne
             bundle, agenda, requests, pool, launch, console, journal, runner.policy
         ).run()
     return conclude(bundle, agenda, outcome, time.monotonic() - began)
+
+
+def fit(agenda: Agenda, arguments: argparse.Namespace) -> tuple[Capacity, dict[int, Request]]:
+    """What this run may use, and what each job is given; prints who gets fewer GPUs.
+
+    Raises :class:`CapacityError` if a job can never run here.
+    """
+    capacity = measure(agenda, arguments)
+    requests, notes = fit_requests(agenda.todo.values(), capacity, arguments.device)
+    for note in notes:
+        print(f"note: {note}")
+    sys.stdout.flush()
+    return capacity, requests
 
 
 def measure(agenda: Agenda, arguments: argparse.Namespace) -> Capacity:

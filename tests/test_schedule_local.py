@@ -205,6 +205,9 @@ def test_a_job_that_can_never_run_is_refused(place: Workplace) -> None:
     assert "a asks for 3 cores and the run has 2: give -j 3" in err
     assert "m asks for 999 MB of memory and the run has 500: give --memory 999" in err
     assert place.tries() == {}
+    out, also = place.run("--dry-run", "-j", "2", "--memory", "500", code=1)
+    assert "5 of 5 cells would run" in out
+    assert also == err
     place.run("-j", "3", "--memory", "999")
 
 
