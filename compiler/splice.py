@@ -1,4 +1,4 @@
-"""The folders of many cells at once, where axes add no more than letters, digits and points to them.
+"""The folders of many cells at once, where axes add only letters, digits and points to them.
 
 Such values change nothing of what is right or wrong with a folder, so that one is judged for all.
 In come an output as written and its axes, out comes a Pattern of folders.
