@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .defaults import task_schema
@@ -228,8 +229,7 @@ class Lowering:
                 circle = error.args[1][::-1]
                 first = min(circle, key=list(drafts).index)
                 circle = circle[circle.index(first) : -1] + circle[: circle.index(first) + 1]
-                message = f"tasks refer to each other in a circle: {' → '.join(circle)}"
-                self.diagnostics.append(Diagnostic("task-cycle", message, drafts[first].span))
+                self.diagnostics.append(_circle([drafts[name] for name in circle]))
                 graph = {
                     name: [item for item in after if item not in circle]
                     for name, after in graph.items()
@@ -365,6 +365,22 @@ def _check_reference(
         help = suggest(reference.task, names) or takes
         return [Diagnostic("undeclared-reference", message, at.span, help, at.notes)]
     return []
+
+
+def _circle(drafts: list[Draft]) -> Diagnostic:
+    """What to say of tasks of which each refers to the next, the last being the first again.
+
+    It is said at the first reference, with what filled it; the others are told beside it.
+    """
+    message = f"tasks refer to each other in a circle: {' → '.join(d.name for d in drafts)}"
+    steps = [
+        next(item.node for item in draft.references if item.task == after.name)
+        for draft, after in pairwise(drafts)
+    ]
+    others: list[Note] = []
+    for draft, node in zip(drafts[1:], steps[1:], strict=False):
+        others += [(f'"{draft.name}" refers on here', node.span), *node.notes]
+    return Diagnostic("task-cycle", message, steps[0].span, None, (*steps[0].notes, *others))
 
 
 def _target(reference: TaskReference, done: dict[str, Task]) -> Task | None:

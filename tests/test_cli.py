@@ -314,6 +314,9 @@ def test_what_is_wrong_with_several_files_is_said_at_once(place, capsys):
 def test_a_workflow_of_the_package_is_found_by_its_name(place, capsys):
     assert main(["check", "demo"]) == 0
     assert capsys.readouterr().out == "demo: no errors; 5 cells in 5 jobs\n"
+    (place / "demo").mkdir()
+    assert main(["check", "demo"]) == 0
+    (place / "demo").rmdir()
     (place / "demo").write_text("mine: 1\n")
     assert main(["check", "demo"]) == 1
     assert 'unknown key "mine"' in capsys.readouterr().err

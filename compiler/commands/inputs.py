@@ -107,11 +107,16 @@ def read_inputs(options: argparse.Namespace) -> list[Input]:
 
 
 def find_workflow(path: Path) -> Path:
-    """The file that is meant: ``svb`` is the workflow that comes with hcrc, if no file is there."""
-    if len(path.parts) != 1 or path.suffix or os.path.lexists(path):
+    """The file that is meant: ``svb`` is the workflow that comes with hcrc, if no file is there.
+
+    A folder of that name, such as one of results, hides it only where it is a bundle.
+    """
+    if len(path.parts) != 1 or path.suffix or (os.path.lexists(path) and not path.is_dir()):
         return path
+    from ..bundle import is_bundle
+
     shipped = workflows_folder() / f"{path}.yml"
-    return shipped if shipped.is_file() else path
+    return shipped if shipped.is_file() and not is_bundle(path) else path
 
 
 def make_request(item: Input, options: argparse.Namespace) -> Request:
