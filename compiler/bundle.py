@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from .archive import SOURCES, dump_sources, hash_sources
+from .files import is_bundle
 from .lines import write_jobs
 from .plan import Plan
 from .values import Json, canonical
@@ -86,14 +87,6 @@ def _write_files(folder: Path, plan: Plan, emitted: Mapping[str, bytes]) -> dict
         _write(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return {"jobs.jsonl": checksum, **sums}
-
-
-def is_bundle(folder: Path) -> bool:
-    """Whether a path is that of a bundle."""
-    try:
-        return (folder / "plan.json").is_file()
-    except OSError:
-        return False
 
 
 def _write(path: Path, data: bytes) -> None:

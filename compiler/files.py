@@ -171,3 +171,11 @@ class UsedEnvironment(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._variables)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a path is that of a bundle."""
+    try:
+        return (folder / "plan.json").is_file()
+    except OSError:
+        return False

@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 def read_plans(options: argparse.Namespace) -> list[Planned] | None:
     """The plans of both sides, in order; None after errors in a workflow."""
-    from ..bundle import is_bundle
     from ..explain.diff import BundlePlan, CompiledPlan
+    from ..files import is_bundle
 
     inputs = read_inputs(options)
     if len(inputs) != 2:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..files import is_bundle
 from ..shipped import workflows_folder
 
 if TYPE_CHECKING:
@@ -113,8 +114,6 @@ def find_workflow(path: Path) -> Path:
     """
     if len(path.parts) != 1 or path.suffix or (os.path.lexists(path) and not path.is_dir()):
         return path
-    from ..bundle import is_bundle
-
     shipped = workflows_folder() / f"{path}.yml"
     return shipped if shipped.is_file() and not is_bundle(path) else path
 
@@ -164,11 +163,9 @@ def compile_inputs(
 
 def bundle_inputs(options: argparse.Namespace, output: Path) -> list[Path] | None:
     """The folders of the bundles: those that are named, and those of files compiled now."""
-    from ..bundle import is_bundle
-
     inputs = read_inputs(options)
     workflows = [item for item in inputs if not is_bundle(item.path)]
-    folders = [item.path for item in workflows if item.path.is_dir()]
+    folders = [item.path for item in workflows if find_workflow(item.path).is_dir()]
     for folder in folders:
         text = "a folder without plan.json is no bundle, and a workflow is a file"
         print(f"hcrc: error: {folder}: {text}", file=sys.stderr)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start the runtime; 1 where there is no such bundle."""
-    from ..bundle import is_bundle
+    from ..files import is_bundle
 
     if not is_bundle(options.bundle):
         text = "not a bundle, which is a folder that hcrc compile prints"
