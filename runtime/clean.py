@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .bundle import Bundle
 from .locks import CELL_LOCK, lock_folder
-from .record import RESULT
-from .result import find_attempts
+from .record import CHECKPOINT, RESULT
+from .result import UNFINISHED, find_attempts
 
 
 def find_results(bundle: Bundle) -> Iterator[tuple[str, Path, Path]]:
@@ -20,7 +20,7 @@ def find_results(bundle: Bundle) -> Iterator[tuple[str, Path, Path]]:
         for head in bundle.heads(task.first, task.end):
             for cell in head.cells:
                 home = Path(cell.output)
-                if is_own(home / RESULT) or find_attempts(home):
+                if is_own(home / RESULT) or find_attempts(home) or (home / CHECKPOINT).exists():
                     yield cell.id, home, Path(task.root)
 
 
@@ -43,7 +43,8 @@ def remove_result(home: Path, root: Path) -> None:
             (home / RESULT).unlink(missing_ok=True)
         for folder in find_attempts(home):
             shutil.rmtree(folder)
-        for file in (*home.glob(f".{RESULT}.*.tmp"), home / CELL_LOCK):
+        unfinished = [file for pattern in UNFINISHED for file in home.glob(pattern)]
+        for file in (*unfinished, home / CHECKPOINT, home / CELL_LOCK):
             file.unlink(missing_ok=True)
     below = [home, *home.parents] if home.is_relative_to(root) else []
     with suppress(OSError):  # something else lies there

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from .errors import DataError
 
 RESULT = "result.json"
+CHECKPOINT = ".hcrc-checkpoint.pt"
 
 T = TypeVar("T")
 Fields = Mapping[str, tuple[type, ...]]

@@ -29,6 +29,7 @@ from typing import Any, Final, Protocol
 from .errors import DataError, SpecError, StorageError
 from .locks import lock_folder
 from .record import (
+    CHECKPOINT,
     RESULT,
     Heir,
     InputFile,
@@ -63,6 +64,7 @@ __all__ = [
     "write_json",
 ]
 
+UNFINISHED: Final = (f".{RESULT}.*.tmp", f"{CHECKPOINT}.*.tmp")
 ATTEMPT_PREFIX = "try-"
 ATTEMPT: Final = re.compile(ATTEMPT_PREFIX + r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "matplotlib")
@@ -293,8 +295,9 @@ def _sweep(home: Path) -> None:
 
     Where ``result.json`` cannot be read now, any of them may be the one that counts.
     """
-    for file in home.glob(f".{RESULT}.*.tmp"):
-        file.unlink(missing_ok=True)
+    for pattern in UNFINISHED:
+        for file in home.glob(pattern):
+            file.unlink(missing_ok=True)
     try:
         kept = load_result(home / RESULT).attempt
     except DataError as error:

@@ -19,12 +19,12 @@ from hcrc.runtime.nn.schedule import Schedule
 from hcrc.runtime.nn.sgd import SGD
 from hcrc.runtime.nn.train import (
     Report,
-    Trainee,
     schedule_stacks,
     start_network,
     start_training,
     train,
 )
+from hcrc.runtime.nn.training import Trainee
 
 from .training import (
     CLASSES,

@@ -14,6 +14,7 @@ from hcrc.runtime.crew import Crew
 from hcrc.runtime.data.cache import Events, load_events
 from hcrc.runtime.data.stage import model_file
 from hcrc.runtime.errors import DataError, SpecError
+from hcrc.runtime.nn.adam import EPSILON
 from hcrc.runtime.nn.benchmark import Data
 from hcrc.runtime.nn.folds import random_folds
 from hcrc.runtime.nn.loss import weighted_loss
@@ -21,7 +22,8 @@ from hcrc.runtime.nn.model import load_model
 from hcrc.runtime.nn.rate import PlateauRate
 from hcrc.runtime.nn.schedule import Schedule
 from hcrc.runtime.nn.state import export_state
-from hcrc.runtime.nn.train import Report, Training, train
+from hcrc.runtime.nn.train import Report, train
+from hcrc.runtime.nn.training import Training
 from hcrc.runtime.result import Result, load_result
 from hcrc.runtime.spec import Training as Step
 from hcrc.runtime.tasks import train as task
@@ -227,9 +229,12 @@ def test_optimizer_of_a_fine_tuning_is_a_fresh_one(schedule: Any) -> None:
     names = before.layout.split(torch.arange(before.layout.n_weights))
     last = torch.cat([names[f"out.conv.module.{kind}"].flatten() for kind in ("weight", "bias")])
     change = (after.weights - before.weights)[0, last]
-    # The first step of Adam is as long as the learning rate, whatever the gradient.
-    step = gradient[0, last] if schedule == "FinetuneStepSGD" else gradient[0, last].sign()
-    assert torch.allclose(change, -1e-3 * step, atol=1e-6)
+    step = gradient[0, last]
+    if schedule == "FinetuneStep":
+        # The first step of Adam is as long as the learning rate, unless the gradient is tiny.
+        step = step / (step.abs() + EPSILON)
+    # What is left are roundings of the gradient, which processors make in their own ways.
+    assert torch.allclose(change, -1e-3 * step, atol=2e-5)
 
 
 def test_models_before_and_after_a_fine_tuning_are_kept(cache: Path, tmp_path: Path) -> None:

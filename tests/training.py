@@ -15,8 +15,8 @@ from hcrc.runtime.nn.prepare import prepare
 from hcrc.runtime.nn.schedule import Schedule
 from hcrc.runtime.nn.train import (
     Settings,
-    Trainee,
 )
+from hcrc.runtime.nn.training import Trainee
 from hcrc.runtime.result import open_attempt
 from hcrc.runtime.spec import (
     Architecture,

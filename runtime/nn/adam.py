@@ -34,6 +34,10 @@ class Adam:
         for mine, its in self._rows(taken):
             mine[models] = its
 
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers beside the weights, by name, each with a row for each model."""
+        return {"first": self.first, "second": self.second, "steps": self.steps}
+
     def _rows(self, other: Adam) -> tuple[tuple[Tensor, Tensor], ...]:
         return (
             (self.first, other.first),

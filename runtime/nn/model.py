@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..errors import DataError
 from ..spec import HCR as HCR_MODEL
 from ..spec import Architecture
 from .benchmark import CPU_BATCH
+from .checkpoint import UNREADABLE
 from .folds import FoldRule
 from .hcr import HCR
 from .network import Network
@@ -24,17 +24,6 @@ from .state import export_state, import_state
 
 # The keys of a model's file that describe its fold rule start so.
 FOLD: Final = "fold_"
-# What torch.load and a look into its value raise for a file that something else wrote.
-UNREADABLE: Final = (
-    OSError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RuntimeError,
-    pickle.UnpicklingError,
-)
 
 
 @dataclass(frozen=True)
@@ -136,7 +125,7 @@ def load_model(path: Path, device: str = "cpu") -> Model:
         _import(network, value["state"])
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except UNREADABLE as error:
+    except (OSError, *UNREADABLE) as error:
         raise DataError(f"{path}: not a model of hcrc 1: {error}".splitlines()[0]) from error
     return Model(network.to(device).eval(), metadata)
 

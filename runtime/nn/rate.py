@@ -29,6 +29,10 @@ class MilestoneRate:
         """Go on to the next epoch, whatever the validation loss."""
         self.finished += 1
 
+    def state(self) -> dict[str, float]:
+        """What it remembers, by name."""
+        return {"finished": self.finished}
+
 
 @dataclass
 class PlateauRate:
@@ -57,6 +61,10 @@ class PlateauRate:
             self.cooldown = self.training.learning_rate_cooldown
             self.worse = 0
             self._fall()
+
+    def state(self) -> dict[str, float]:
+        """What it remembers, by name."""
+        return {key: getattr(self, key) for key in ("value", "best", "worse", "cooldown")}
 
     def _fall(self) -> None:
         lower = self.value * self.training.learning_rate_scale

@@ -33,6 +33,9 @@ class Optimizer(Protocol):
     def step(self, gradient: Tensor, learning_rate: float | Tensor) -> None:
         """One step along ``gradient`` (K, n); a rate of each model is (K, 1)."""
 
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers beside the weights, by name, each with a row for each model."""
+
 
 @dataclass(frozen=True)
 class Epoch:

@@ -19,6 +19,10 @@ class SGD:
     def put(self, models: list[int], taken: SGD) -> None:
         """Replace what :meth:`take` copied, which is nothing."""
 
+    def state(self) -> dict[str, Tensor]:
+        """What it remembers beside the weights: nothing."""
+        return {}
+
     @torch.no_grad()
     def step(self, gradient: Tensor, learning_rate: float | Tensor) -> None:
         """One step along ``gradient`` (K, n); a rate of each model is (K, 1)."""

@@ -7,10 +7,9 @@ that is through with an epoch waits for the others.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..spec import Classifier
 from .benchmark import Data, Figures, Scores, measure, score_events, sides
+from .checkpoint import Forgetful, Store
 from .embedding import embedding_statistics, set_embedding_statistics
 from .folds import FoldRule
 from .hcr import HCR
@@ -26,32 +26,8 @@ from .loss import weighted_sum
 from .model import make_network
 from .network import Network
 from .normalization import Ghosts
-from .rate import Rate
-from .schedule import Epoch, Optimizer, Schedule
-
-
-@dataclass(frozen=True)
-class Trainee:
-    """A model to train: its place among the cells of the job, its seed and its fold.
-
-    The cells of a job may have different folds, each by a rule of its own.
-    """
-
-    cell: int
-    seed: int
-    offset: int
-    fold: int
-    rule: FoldRule
-
-    @property
-    def generator(self) -> torch.Generator:
-        """A new generator of the model's own, for its first weights and the order of events.
-
-        Its seed is the first 63 bits of sha256("hcrc/<seed + offset>/<fold>").
-        """
-        text = f"hcrc/{self.seed + self.offset}/{self.fold}"
-        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        return torch.Generator().manual_seed(number >> 1)
+from .schedule import Optimizer, Schedule
+from .training import Run, Trainee, Training
 
 
 @dataclass(frozen=True)
@@ -77,65 +53,62 @@ class Settings:
 
 @dataclass(frozen=True)
 class Report:
-    """Who is told how far a model is, and what it achieved; by default nobody."""
+    """Who is told how far a model is, and what it achieved; by default nobody.
+
+    ``resumed`` gets the number of finished epochs that a training goes on after.
+    """
 
     progress: Callable[[Trainee, int, int], None] = lambda trainee, done, total: None
     epoch: Callable[[Trainee, dict[str, Any]], None] = lambda trainee, row: None
-
-
-@dataclass
-class Training:
-    """The state of one model's training, beside its row of the stack.
-
-    ``held_out`` (N) bool on the CPU are the events it is validated on, ``part`` the rows of those
-    it trains on, ``order`` those of the present epoch. ``plans`` are the epochs of all stages.
-    """
-
-    trainee: Trainee
-    held_out: Tensor
-    part: Tensor
-    generator: torch.Generator
-    plans: list[Epoch]
-    rate: Rate
-    done: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    last: Figures | None = None
-    order: Tensor = field(default_factory=lambda: torch.empty(0))
-
-    @property
-    def epoch(self) -> int:
-        """The number of finished epochs, of all stages."""
-        return len(self.history)
-
-    @property
-    def steps(self) -> int:
-        """The steps of all epochs."""
-        return sum(plan.steps for plan in self.plans)
+    resumed: Callable[[int], None] = lambda epochs: None
 
 
 def train(
-    data: Data, event: Tensor, trainees: list[Trainee], settings: Settings, report: Report
+    data: Data,
+    event: Tensor,
+    trainees: list[Trainee],
+    settings: Settings,
+    report: Report,
+    store: Store | None = None,
 ) -> tuple[list[Network], list[Training]]:
     """Train the models of all trainees: the stack of networks after each stage, and the trainings.
 
-    ``event`` (N) are the event numbers that the folds follow. Raises :class:`DataError` if
-    there is nothing to train on, if the weights of a batch sum to zero, or if a loss is NaN.
+    ``event`` (N) are the event numbers that the folds follow. ``store`` gets the state after each
+    epoch but the last; with the one that it holds the training goes on, bit by bit as it would
+    have. Raises :class:`DataError` if there is nothing to train on, if the weights of a batch sum
+    to zero, or if a loss is NaN.
     """
+    store = store or Forgetful()
+    run = start_run(data, event, trainees, settings)
+    state = store.load()
+    if state is not None:
+        run.restore(state, settings.stages)
+        report.resumed(run.trainings[0].epoch)
+    for schedule in settings.stages[run.stage :]:
+        if run.epoch == 0:
+            run.start_stage(schedule)
+        for _ in range(run.epoch, schedule.training.epochs):
+            trainings = run.trainings
+            losses = train_epoch(
+                run.network, run.optimizer, data, trainings, schedule, settings, report
+            )
+            finish_epoch(run.network, data, trainings, losses, schedule, settings)
+            run.epoch += 1
+            for training in trainings:
+                report.epoch(training.trainee, training.history[-1])
+            if trainings[0].epoch < len(trainings[0].plans):
+                store.save(run.state())
+        run.end_stage()
+        run.epoch = 0
+    return run.networks, run.trainings
+
+
+def start_run(data: Data, event: Tensor, trainees: list[Trainee], settings: Settings) -> Run:
+    """All models before their first step."""
     folds = {rule: rule.assign(event) for rule in {trainee.rule for trainee in trainees}}
     trainings = [start_training(trainee, folds[trainee.rule], settings) for trainee in trainees]
     network = start_network(data, trainings, settings)
-    networks = []
-    for schedule in settings.stages:
-        optimizer = schedule.start_optimizer(network.weights)
-        for training in trainings:
-            training.rate = schedule.start_rate()
-        for _ in range(schedule.training.epochs):
-            losses = train_epoch(network, optimizer, data, trainings, schedule, settings, report)
-            finish_epoch(network, data, trainings, losses, schedule, settings)
-            for training in trainings:
-                report.epoch(training.trainee, training.history[-1])
-        networks.append(network.take(list(range(network.models))).eval())
-    return networks, trainings
+    return Run(network, settings.stages[0].start_optimizer(network.weights), trainings)
 
 
 def train_epoch(

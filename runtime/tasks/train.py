@@ -22,6 +22,7 @@ from ..errors import DataError, JobError, SpecError
 from ..events import EventWriter
 from ..job import Context
 from ..nn.benchmark import Data
+from ..nn.checkpoint import CheckpointFile
 from ..nn.folds import FoldRule, random_folds
 from ..nn.memory import keep_freed_memory
 from ..nn.model import Metadata, save_model
@@ -29,7 +30,9 @@ from ..nn.network import Network
 from ..nn.prepare import COLUMNS
 from ..nn.roc import Curve
 from ..nn.schedule import Schedule
-from ..nn.train import Report, Settings, Trainee, Training, train
+from ..nn.train import Report, Settings, train
+from ..nn.training import Trainee, Training
+from ..record import CHECKPOINT
 from ..result import Attempt, Result, open_attempt
 from ..spec import Cell, Classifier, Execution, Ghost, TrainSpec
 
@@ -103,9 +106,27 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
         context.events.message(cell_id, text, "warning")
     settings = make_settings(specs[0], stages, context.execution, device)
     reporter = Reporter(context.events, cell_ids)
-    networks, trainings = train(data, events.event, trainees, settings, reporter.report())
+    checkpoint = open_checkpoint(attempts, checksums, device, reporter)
+    networks, trainings = train(
+        data, events.event, trainees, settings, reporter.report(), checkpoint
+    )
     for number, attempt in enumerate(attempts):
         commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
+    for attempt in attempts:
+        (Path(attempt.cell.output) / CHECKPOINT).unlink(missing_ok=True)
+
+
+def open_checkpoint(
+    attempts: list[Attempt], checksums: dict[str, str], device: torch.device, reporter: Reporter
+) -> CheckpointFile:
+    """Where cells that train together keep their state: in the folder of the first one.
+
+    It is of the same cells, in the same order, with the same events, on the same kind of device.
+    """
+    cells = [[attempt.cell.hash, attempt.cell.raw] for attempt in attempts]
+    made_of = json.dumps([cells, checksums, device.type], sort_keys=True)
+    key = hashlib.sha256(made_of.encode()).hexdigest()
+    return CheckpointFile(Path(attempts[0].cell.output) / CHECKPOINT, key, reporter.warn)
 
 
 def list_trainees(specs: list[TrainSpec]) -> list[Trainee]:
@@ -252,7 +273,16 @@ class Reporter:
 
     def report(self) -> Report:
         """What the trainer calls."""
-        return Report(self.progress, self.epoch)
+        return Report(self.progress, self.epoch, self.resumed)
+
+    def warn(self, text: str) -> None:
+        """Say of the first cell what is unusual."""
+        self.events.message(self.cells[0], text, "warning")
+
+    def resumed(self, epochs: int) -> None:
+        """Say that the training was interrupted before."""
+        for cell in self.cells:
+            self.events.message(cell, f"goes on after epoch {epochs} of an earlier attempt")
 
     def progress(self, trainee: Trainee, done: int, total: int) -> None:
         """Say how far a model is: once a second, and at the end."""
