@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..crew import Crew
 from ..errors import DataError
-from ..nn.model import UNREADABLE
+from ..nn.checkpoint import UNREADABLE
 from ..result import RESULT, Result
 from .paths import first_line
 from .shape import check_data
@@ -131,7 +131,7 @@ def write_chunk(path: Path, columns: Mapping[str, Tensor], compression: str) -> 
 def _load_chunk(path: Path) -> dict[str, Tensor]:
     try:
         chunk: dict[str, Tensor] = _load(path)
-    except (*UNREADABLE, cramjam.DecompressionError) as error:
+    except (OSError, *UNREADABLE, cramjam.DecompressionError) as error:
         raise DataError(f"{path}: not a chunk of a cache: {first_line(error)}") from error
     types = {INPUTS: torch.float32, **COLUMN_TYPES}
     for name, kind in types.items():
