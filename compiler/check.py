@@ -8,6 +8,7 @@ from typing import Final
 from .collisions import Outputs, check_outputs
 from .defaults import task_schema
 from .diagnostics import Diagnostic, suggest
+from .expressions import list_names
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar
 from .plan import Plan
@@ -17,6 +18,7 @@ from .values import Json
 from .workflow import Task, Workflow
 
 ONLY_WITH: Final = "x-only-with"
+LABEL: Final = "label"
 
 
 def check_plan(
@@ -76,13 +78,32 @@ def _unknown_labels(plan: Plan, tasks: Mapping[str, Task]) -> list[Diagnostic]:
         for reading in (item for item in table.readings if item.key == "dataset"):
             pairs = zip(reading.places, table.grid.places(classifiers.grid), strict=True)
             for number, place in dict.fromkeys(pairs):
-                labels = _labels(reading.table.value("datasets", number))
-                found += _unknown(labels, classifiers.values[place], tasks[table.name])
+                datasets = reading.table.value("datasets", number)
+                classifier, task = classifiers.values[place], tasks[table.name]
+                found += _unknown(_labels(datasets), classifier, task)
+                found += _unknown_columns(datasets, classifier, task)
     return list(dict.fromkeys(found))
 
 
 def _labels(datasets: Json) -> set[str]:
     return {sample["label"] for dataset in datasets for sample in dataset["samples"]}
+
+
+def _unknown_columns(datasets: Json, classifier: Json, task: Task) -> Iterator[Diagnostic]:
+    """Names in the selections of a classifier that no sample has as a column."""
+    samples = [sample for dataset in datasets for sample in dataset["samples"]]
+    columns = sorted({name for sample in samples for name in sample.get("columns", ())})
+    loss = classifier.get("loss") or {"selection": None, "masks": ()}
+    parts = [loss, *loss["masks"], *classifier["rocs"]]
+    texts = dict.fromkeys(part.get("selection") for part in parts)
+    names = [name for text in texts if text for name, _, _ in list_names(text)]
+    node = task.node.get("classifier")
+    for name in dict.fromkeys(names):
+        if name not in (LABEL, *classifier["classes"], *columns):
+            message = f'"{classifier["name"]}" selects by "{name}", which no sample has as a column'
+            help = suggest(name, [LABEL, *classifier["classes"], *columns])
+            span = node.span if node else task.span
+            yield Diagnostic("unknown-column", message, span, help)
 
 
 def _unknown(labels: set[str], classifier: Json, task: Task) -> list[Diagnostic]:

@@ -42,8 +42,11 @@ def check_reads(reads: Iterable[Read]) -> list[Diagnostic]:
 
 
 def check_expressions(node: Node) -> list[Diagnostic]:
-    """The selection and the weight of a dataset or a sample have to be expressions."""
+    """The selection, the weight and the columns of a dataset or a sample are expressions."""
     values = [(key, node.get(key)) for key in EXPRESSIONS] if isinstance(node, Mapping) else []
+    columns = node.get("columns") if isinstance(node, Mapping) else None
+    if isinstance(columns, Mapping):
+        values += [("column", entry.value) for _, entry in columns.items()]
     return [
         problem
         for key, value in values
@@ -72,9 +75,20 @@ def check_classifier(node: Node) -> list[Diagnostic]:
     for roc in rocs.items if isinstance(rocs, Sequence) else ():
         if isinstance(roc, Mapping):
             found += [*_check_roc(roc, classes), *_check_roc_name(roc.get("name"), names)]
+            found += check_expressions(roc)
+    found += _check_loss(node.get("loss"), classes)
     if isinstance(outputs, Mapping):
         found += _check_outputs(outputs, classes)
     return found + list(_check_model(node))
+
+
+def _check_loss(loss: Node | None, classes: list[str]) -> Iterator[Diagnostic]:
+    """The selections of a loss are expressions, and its masks are of classes."""
+    masks = loss.get("masks") if isinstance(loss, Mapping) else None
+    for part in (loss, *(masks.items if isinstance(masks, Sequence) else ())):
+        if isinstance(part, Mapping):
+            yield from check_expressions(part)
+            yield from _unknown(_texts(part.get("classes")), classes)
 
 
 def _check_model(node: Mapping) -> Iterator[Diagnostic]:

@@ -105,7 +105,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "unknown-axis": "an axis that is named is none of the task's",
         "unknown-class": "a classifier has no such class",
         "unknown-classifier": "a classifier is not defined",
-        "unknown-column": "an output draws on a column that is not before it",
+        "unknown-column": "an output or a selection names a column that is not there",
         "unknown-dataset": "a dataset is not defined",
         "unknown-function": "an expression calls a function that there is not",
         "unknown-key": "a key is not part of the language",

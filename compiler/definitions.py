@@ -33,6 +33,8 @@ SAMPLE: Final = f"{DATASET}#/$defs/sample"
 YEARS: Final = f"{SAMPLE}/properties/years"
 PER_SAMPLE: Final = ("friends", "selection", "weight")
 SAMPLE_FIELDS: Final = ("sample", "year", "label", "group", "files", *PER_SAMPLE)
+# What a spec leaves out where it says nothing, so that it is that of a file without the key.
+UNSAID: Final[Mapping[str, Json]] = {"selection": None, "score": "sum"}
 
 # Samples, each at one of its years, which comes first.
 Samples = tuple[tuple[str, Node], ...]
@@ -79,6 +81,9 @@ class Definer:
         plain = fill_defaults(to_plain(node), CLASSIFIER)
         unsaid = ("help", "model", "options") if plain["model"] == HCR else ("help",)
         spec = {"name": use.name, **{key: plain[key] for key in plain if key not in unsaid}}
+        spec["rocs"] = [_say(roc) for roc in spec["rocs"]]
+        if spec["loss"] is None or not (spec["loss"]["selection"] or spec["loss"]["masks"]):
+            del spec["loss"]
         return None if errors_of(self.diagnostics[before:]) else spec
 
     def datasets(self, uses: Iterable[Use], bindings: Mapping[str, Binding]) -> Json:
@@ -170,7 +175,11 @@ class Definer:
             spec.setdefault("group", spec["label"])
             files = self.files(node, base)
             spec["files"] = [name for name, _ in files]
-            specs.append({key: spec[key] for key in SAMPLE_FIELDS})
+            columns = {**plain["columns"], **spec.get("columns", {})}
+            kept = {key: spec[key] for key in SAMPLE_FIELDS}
+            if columns:
+                kept["columns"] = {name: str(value) for name, value in columns.items()}
+            specs.append(kept)
             for name, item in files:
                 path = join_location(base, name)
                 reads.append(Read(path, tree, spec["selection"], use.span, item))
@@ -231,6 +240,11 @@ def _no_samples(use: Use, first: Node) -> Diagnostic:
     enable = first.get("enable") if isinstance(first, MappingNode) else None
     notes = (("the first one here", enable.span), *enable.notes) if enable else ()
     return Diagnostic("no-samples", message, use.span, notes=notes)
+
+
+def _say(roc: Json) -> Json:
+    """A ROC without what it is anyway."""
+    return {key: roc[key] for key in roc if key not in UNSAID or roc[key] != UNSAID[key]}
 
 
 def _norm(value: Json) -> Json:

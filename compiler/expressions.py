@@ -19,7 +19,12 @@ from .shipped import read_schema
 
 BOOLEAN: Final = "true or false"
 NUMBER: Final = "a number"
-WANTED: Final[Mapping[str, str]] = {"selection": BOOLEAN, "weight": NUMBER, "output": NUMBER}
+WANTED: Final[Mapping[str, str | None]] = {
+    "selection": BOOLEAN,
+    "weight": NUMBER,
+    "output": NUMBER,
+    "column": None,
+}
 INSTEAD: Final[Mapping[str, str]] = {
     "^": "write a != b",
     "FloorDiv": "there is / only",
@@ -52,7 +57,7 @@ def read_grammar() -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def check_expression(text: str, key: str) -> tuple[Fault, ...]:
-    """What is wrong with the text of a ``selection``, a ``weight`` or an ``output``."""
+    """What is wrong with the text of a selection, a weight, an output or a column."""
     line = re.sub(r"[\t\r\n]", " ", text).rstrip()
     grammar = read_grammar()
     foreign = re.search(f"[^{grammar['characters'][1:]}", line)
@@ -106,10 +111,10 @@ class _Walk:
         self.faults: list[Fault] = []
         self.depth = 0
 
-    def judge(self, tree: ast.expr, wanted: str) -> None:
-        """Walk a whole expression, which has to be of the kind wanted."""
+    def judge(self, tree: ast.expr, wanted: str | None) -> None:
+        """Walk a whole expression, which has to be of the kind wanted, if one is."""
         kind = self.kind(tree)
-        if kind not in (None, wanted) and not self.faults:
+        if None not in (kind, wanted) and kind != wanted and not self.faults:
             help = "compare it with something: > 0" if wanted == BOOLEAN else None
             self.fault(tree, "expression-type", f"this is {kind}, expected {wanted}", help)
 

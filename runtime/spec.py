@@ -44,6 +44,7 @@ class Sample:
     ``group`` names what a norm by group scales together; empty, it is the label.
     ``files`` and ``friends`` are relative to the dataset's base; a friend is ``path@@key``.
     ``selection`` and ``weight`` are expressions over branches; no selection keeps every event.
+    ``columns`` are expressions, too: what a cache keeps of each event, by name.
     """
 
     sample: str
@@ -54,6 +55,7 @@ class Sample:
     selection: str | None
     weight: str
     group: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +84,33 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True)
 class Roc:
-    """A ROC curve: the score is the summed probability of the positive classes."""
+    """A ROC curve of selected events.
+
+    The score is the summed probability P of the positive classes, or, as ``difference``,
+    (P(positive) - P(negative)) / 2 + 1/2.
+    """
 
     name: str
     positive: list[str]
     negative: list[str]
+    selection: str | None = None
+    score: Literal["sum", "difference"] = "sum"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMask:
+    """Classes whose events add nothing to the loss where a selection holds."""
+
+    selection: str
+    classes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Which events the loss takes: those of the selection, but for masked classes."""
+
+    selection: str | None
+    masks: list[ClassMask]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +127,7 @@ class Classifier:
     architecture: Architecture
     rocs: list[Roc]
     outputs: Outputs
+    loss: Loss | None = None
     model: str = HCR
     options: dict[str, Any] = field(default_factory=dict)
 

@@ -282,3 +282,23 @@ def test_specs_that_cannot_be_executed_are_refused(
 )
 def test_the_year_is_two_digits(year: str, digits: int) -> None:
     assert two_digits(year, "") == digits
+
+
+def test_columns_are_kept_of_the_selected_events(tmp_path: Path) -> None:
+    events = make_events(10)
+    write_root(tmp_path / "a.root", events)
+    write_root(tmp_path / "b.root", make_events(10, seed=1))
+    own = {"kl": "2.45", "high": "xW > 0", "twice": "2 * nSelJets"}
+    rows = [
+        sample("a.root", columns=own, selection="event % 2 == 0"),
+        sample("b.root", sample="ttbar", label="ttbar", columns={"high": "xW > 0"}),
+    ]
+    result = run_cache(tmp_path, dataset(tmp_path, *rows), shuffle=False, chunks=2)
+    found = load_events(result)
+    assert list(found.columns) == ["kl", "high", "twice"]
+    assert found.columns["high"].dtype == torch.bool
+    assert found.columns["kl"].tolist()[:5] == [2.45] * 5
+    assert found.columns["kl"][5:].isnan().all()
+    kept = np.asarray(events["event"]) % 2 == 0
+    expected = 2.0 * np.asarray(events["nSelJets"])[kept]
+    assert found.columns["twice"].tolist()[:5] == expected.tolist()

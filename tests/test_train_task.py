@@ -23,6 +23,7 @@ from hcrc.runtime.spec import (
     TrainSpec,
 )
 from hcrc.runtime.tasks import train as task
+from hcrc.runtime.tasks import trained
 
 from .training import (
     CLASSES,
@@ -81,7 +82,7 @@ def check_model(model: dict[str, Any]) -> None:
     assert model["steps_per_epoch"] == [3, 1]
     assert [row["epoch"] for row in model["history"]] == [0, 1]
     assert set(model["history"][0]["validation"]["auc"]) == {"signal"}
-    assert len(model["rocs"]["signal"]["true_positive"]) == task.ROC_POINTS
+    assert len(model["rocs"]["signal"]["true_positive"]) == trained.ROC_POINTS
 
 
 def test_task_records_the_ids_each_model_saw(cache: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -25,6 +25,9 @@ from .paths import first_line
 from .shape import check_data
 
 INPUTS: Final = "inputs"
+# The names of a dataset's own columns in a chunk start so.
+OWN: Final = "column:"
+OWN_TYPES: Final = (torch.bool, torch.float64)
 COLUMN_TYPES: Final = {
     "label": torch.int64,
     "weight": torch.float32,
@@ -55,7 +58,8 @@ class Events:
 
     ``inputs`` is (n, C) float32; ``label`` (n) int64 indexes ``labels``; ``weight`` (n) float32;
     ``sample`` (n) int32 indexes ``samples`` (``ZZ4b/UL18``); with it ``run``, ``lumi`` and
-    ``event`` (n) int64 are an event's id.
+    ``event`` (n) int64 are an event's id. ``columns`` (n) are bool, or float64 that is NaN where
+    an event has none.
     """
 
     inputs: Tensor
@@ -67,6 +71,7 @@ class Events:
     event: Tensor
     labels: list[str]
     samples: list[str]
+    columns: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -87,7 +92,13 @@ def load_events(result: Result, crew: Crew | None = None) -> Events:
         raise DataError(f"{result.folder / RESULT}: holds no cached events")
     paths = [result.path(chunk_name(index)) for index in range(len(result.files))]
     columns = _read_columns(paths, crew or Crew(1))
-    events = Events(**columns, labels=result.data["labels"], samples=result.data["samples"])
+    own = {name: columns.pop(name) for name in list(columns) if name.startswith(OWN)}
+    events = Events(
+        **columns,
+        labels=result.data["labels"],
+        samples=result.data["samples"],
+        columns={name.removeprefix(OWN): column for name, column in own.items()},
+    )
     for name, words in (("label", events.labels), ("sample", events.samples)):
         index = columns[name]
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(words):
@@ -100,13 +111,13 @@ def _read_columns(paths: list[Path], crew: Crew) -> dict[str, Tensor]:
     chunks: list[dict[str, Tensor]] = []
     crew.work(paths, _load_chunk, chunks.append)
     for path, chunk in zip(paths, chunks, strict=True):
-        if chunk[INPUTS].shape[1] != chunks[0][INPUTS].shape[1]:
+        if _layout(chunk) != _layout(chunks[0]):
             raise DataError(f"{path}: has other columns than {paths[0]}")
     ends = list(accumulate((len(chunk[INPUTS]) for chunk in chunks), initial=0))
     columns = {
         name: torch.empty((ends[-1], *column.shape[1:]), dtype=column.dtype)
         for name, column in chunks[0].items()
-        if name in (INPUTS, *COLUMN_TYPES)
+        if name in (INPUTS, *COLUMN_TYPES) or name.startswith(OWN)
     }
 
     def copy(index: int) -> None:
@@ -116,6 +127,12 @@ def _read_columns(paths: list[Path], crew: Crew) -> dict[str, Tensor]:
 
     crew.work(range(len(chunks)), copy, lambda _: None)
     return columns
+
+
+def _layout(chunk: Mapping[str, Tensor]) -> tuple[int, dict[str, torch.dtype]]:
+    """What all chunks of a cache have in common: inputs, and the dataset's own columns."""
+    own = {name: column.dtype for name, column in chunk.items() if name.startswith(OWN)}
+    return chunk[INPUTS].shape[1], own
 
 
 def write_chunk(path: Path, columns: Mapping[str, Tensor], compression: str) -> None:
@@ -139,7 +156,12 @@ def _load_chunk(path: Path) -> dict[str, Tensor]:
         shape = 2 if name == INPUTS else 1
         if not isinstance(column, Tensor) or (column.dtype, column.ndim) != (kind, shape):
             raise DataError(f"{path}: not a chunk of a cache: {name} is not a column of {kind}")
-    if len({len(chunk[name]) for name in types}) != 1:
+    own = [name for name in chunk if str(name).startswith(OWN)]
+    for name in own:
+        column = chunk[name]
+        if not isinstance(column, Tensor) or column.dtype not in OWN_TYPES or column.ndim != 1:
+            raise DataError(f"{path}: not a chunk of a cache: {name} is not a column")
+    if len({len(chunk[name]) for name in (*types, *own)}) != 1:
         raise DataError(f"{path}: not a chunk of a cache: columns of unequal length")
     return chunk
 

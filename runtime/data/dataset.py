@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +55,7 @@ class SampleFile:
     weight: Expression
     year: int
     workers: int
+    columns: Mapping[str, Expression] = field(default_factory=dict)
 
     @property
     def sample_id(self) -> str:
@@ -65,6 +66,12 @@ class SampleFile:
     def branches(self) -> tuple[str, ...]:
         """The branches that the selection and the weight read."""
         return (self.selection.branches if self.selection else ()) + self.weight.branches
+
+    @property
+    def column_branches(self) -> tuple[str, ...]:
+        """The branches that the columns read, each once."""
+        read = [name for each in self.columns.values() for name in each.branches]
+        return tuple(dict.fromkeys(read))
 
 
 def list_files(dataset: Dataset) -> list[SampleFile]:
@@ -83,6 +90,9 @@ def _sample_files(
     where = f'dataset "{dataset.name}": sample {sample.sample}/{sample.year}'
     selection = _parse(sample.selection, f"{where}: selection") if sample.selection else None
     weight = _parse(sample.weight, f"{where}: weight")
+    columns = {
+        name: _parse(text, f"{where}: column {name}") for name, text in sample.columns.items()
+    }
     year = two_digits(sample.year, where)
     for file in sample.files:
         path = resolve(file, dataset.base)
@@ -96,6 +106,7 @@ def _sample_files(
             weight,
             year,
             dataset.max_workers,
+            columns,
         )
 
 
@@ -148,6 +159,34 @@ def select(tree: JoinedTree, file: SampleFile, start: int, stop: int) -> tuple[M
         )
     _check_weight(tree, file, weight, selected, start)
     return selected, weight[selected].astype(np.float64)
+
+
+def read_columns(
+    tree: JoinedTree, file: SampleFile, start: int, stop: int, kept: Mask
+) -> dict[str, Values]:
+    """The columns of the kept entries, by name: bool or float64, of which NaN is a value."""
+    read = {name: tree.read_flat(name, start, stop) for name in file.column_branches}
+    found = {}
+    for name, expression in file.columns.items():
+        value = _evaluate(file, f"column {name}", expression, read, stop - start)[kept]
+        found[name] = value if value.dtype == np.bool_ else value.astype(np.float64)
+    return found
+
+
+def join_columns(parts: Sequence[tuple[int, Mapping[str, Values]]]) -> dict[str, Values]:
+    """The columns of parts with so many events each: float64, NaN where a part has none.
+
+    Columns that are true or false in every part stay so.
+    """
+    parts = [part for part in parts if part[0]]
+    joined = {}
+    for name in dict.fromkeys(name for _, columns in parts for name in columns):
+        values = [columns.get(name, np.full(count, np.nan)) for count, columns in parts]
+        alike = all(value.dtype == np.bool_ for value in values)
+        joined[name] = np.concatenate(
+            values if alike else [value.astype(np.float64) for value in values]
+        )
+    return joined
 
 
 def _select(

@@ -51,7 +51,15 @@ class Either:
 CLASSIFIER: Final = {
     "name": str,
     "classes": [str],
-    "rocs": [{"name": str, "positive": [str], "negative": [str]}],
+    "rocs": [
+        {
+            "name": str,
+            "positive": [str],
+            "negative": [str],
+            "selection": Maybe(str, needed=False),
+            "score": Maybe(str, needed=False),
+        }
+    ],
     "outputs": Each(Either([str])),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -27,11 +27,16 @@ class Data:
     """Prepared events for training, all on one device.
 
     ``matrix`` is (N, COLUMNS) float32, ``label`` (N) int64 by class, ``weight`` (N) float32.
+    ``total`` and ``counted`` (N) are the weights in the loss, Σ counted·ce / Σ total; None where
+    they are the weights. ``chosen`` (N) are the events of ROC curves that take only some, by name.
     """
 
     matrix: Tensor
     label: Tensor
     weight: Tensor
+    total: Tensor | None = None
+    counted: Tensor | None = None
+    chosen: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -39,12 +44,18 @@ class Data:
 
 @dataclass(frozen=True)
 class Scores:
-    """K models on N events: cross-entropies (K, N), and by ROC the scores (K, N)."""
+    """K models on N events: cross-entropies (K, N), and by ROC the scores (K, N).
+
+    The rest is (N), as :class:`Data` has it.
+    """
 
     entropy: Floats
     rocs: dict[str, Floats]
     label: npt.NDArray[np.int64]
     weight: Floats
+    total: Floats
+    counted: Floats
+    chosen: Mapping[str, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,23 @@ def score_events(
         entropy[:, rows] = loss.cpu().numpy()
         probability = logits.softmax(dim=2)
         for curve in rocs:
-            positive = [classes.index(name) for name in curve.positive]
-            scores[curve.name][:, rows] = probability[:, :, positive].sum(2).cpu().numpy()
+            scores[curve.name][:, rows] = score(curve, classes, probability).cpu().numpy()
     network.train()
-    return Scores(entropy, scores, data.label.cpu().numpy(), data.weight.cpu().numpy())
+    weight = data.weight.cpu().numpy()
+    total, counted = (
+        weight if part is None else part.cpu().numpy() for part in (data.total, data.counted)
+    )
+    return Scores(entropy, scores, data.label.cpu().numpy(), weight, total, counted, data.chosen)
+
+
+def score(roc: Roc, classes: Sequence[str], probability: Any) -> Any:
+    """The score in [0, 1] of a ROC curve, of probabilities (…, classes) of torch or NumPy."""
+    positive = [classes.index(name) for name in roc.positive]
+    value = probability[..., positive].sum(-1)
+    if roc.score == "difference":
+        negative = [classes.index(name) for name in roc.negative]
+        value = (value - probability[..., negative].sum(-1)) / 2 + 0.5
+    return value
 
 
 def measure(
@@ -93,13 +117,16 @@ def measure(
 ) -> Figures:
     """One model's figures on the events of a part; ``rocs`` are class indices by :func:`sides`."""
     weight = scores.weight[part].astype(np.float64)
-    total = weight.sum()
-    loss = float(weight @ scores.entropy[model, part] / total) if total != 0 else None
+    total = scores.total[part].astype(np.float64).sum()
+    counted = scores.counted[part].astype(np.float64)
+    loss = float(counted @ scores.entropy[model, part] / total) if total != 0 else None
     label = scores.label[part]
     curves = {}
     for name, (positive, negative) in rocs.items():
         is_positive = np.isin(label, positive)
         used = is_positive | np.isin(label, negative)
+        if name in scores.chosen:
+            used &= scores.chosen[name][part]
         score = scores.rocs[name][model, part]
         curves[name] = roc(score[used], is_positive[used], weight[used])
     return Figures(loss, curves)

@@ -125,6 +125,8 @@ def train_epoch(
     for training in trainings:
         shuffled = torch.randperm(len(training.part), generator=training.generator)
         training.order = training.part[shuffled].to(device)
+    weights = data.weight if data.total is None else data.total
+    counted = data.weight if data.counted is None else data.counted
     losses = torch.zeros(len(trainings), 2, max(t.plans[epoch].steps for t in trainings))
     for models, steps in schedule_stacks(trainings, epoch, settings):
         stack = network.take(models)
@@ -137,8 +139,8 @@ def train_epoch(
             batch = slice(step * plan.batch, (step + 1) * plan.batch)
             rows = torch.stack([trainings[model].order[batch] for model in models])
             logits, _ = stack(data.matrix[rows], plan.ghosts, only_last=schedule.only_last)
-            weight = data.weight[rows]
-            total, norm = weighted_sum(logits, data.label[rows], weight), weight.sum(1)
+            total = weighted_sum(logits, data.label[rows], counted[rows])
+            norm = weights[rows].sum(1)
             (gradient,) = torch.autograd.grad((total / norm).sum(), stack.weights)
             taken.step(gradient, rates)
             found.append(torch.stack([total.detach(), norm], dim=1))

@@ -17,12 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from ..crew import Crew, share_cores
-from ..data.cache import SUFFIXES, chunk_name, write_chunk
+from ..data.cache import OWN, SUFFIXES, chunk_name, write_chunk
 from ..data.dataset import (
     ID_BRANCHES,
     INPUT_BRANCHES,
     SampleFile,
+    join_columns,
     list_files,
+    read_columns,
     read_ids,
     read_inputs,
     room_for,
@@ -59,6 +61,7 @@ class FilePart:
     ids: Ids
     weight: Floats
     label: int
+    columns: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,11 @@ class Reader:
     def read(self, item: tuple[int, SampleFile]) -> FilePart:
         """What is selected of a file; ``batch`` entries are read at a time."""
         number, file = item
-        branches = (*INPUT_BRANCHES, *ID_BRANCHES, *file.branches)
+        branches = (*INPUT_BRANCHES, *ID_BRANCHES, *file.branches, *file.column_branches)
         label = self.words.labels.index(file.sample.label)
         sample = self.words.samples.index(file.sample_id)
         ids, weights = [], [np.zeros(0)]
+        columns: list[tuple[int, dict[str, NDArray[Any]]]] = []
         inputs, prepared = Inputs(), self.attempt.path(f"prepared-{number}.tmp")
         opened = open_joined(file.path, file.tree, file.friends, branches, inputs.read)
         with opened as tree, prepared.open("wb") as scratch:
@@ -96,8 +100,10 @@ class Reader:
                     scratch.write(matrix.numpy().tobytes())
                     ids.append(read_ids(tree, sample, start, stop).take(selected))
                     weights.append(weight)
+                    own = read_columns(tree, file, start, stop, selected)
+                    columns.append((len(weight), own))
             uuid, entries = tree.file.uuid, tree.entries
-        known = concatenate(ids), np.concatenate(weights), label
+        known = concatenate(ids), np.concatenate(weights), label, join_columns(columns)
         return FilePart(file, inputs, prepared, uuid, entries, *known)
 
 
@@ -187,6 +193,7 @@ class Prepared:
     label: NDArray[np.int64]
     weight: NDArray[np.float32]
     inputs: NDArray[np.float32]
+    columns: dict[str, NDArray[Any]]
 
     def take(self, rows: NDArray[np.int64]) -> dict[str, torch.Tensor]:
         """The columns of a chunk."""
@@ -199,6 +206,7 @@ class Prepared:
             "run": kept.run,
             "lumi": kept.lumi,
             "event": kept.event,
+            **{f"{OWN}{name}": column[rows] for name, column in self.columns.items()},
         }
         return {name: torch.from_numpy(column) for name, column in columns.items()}
 
@@ -213,7 +221,8 @@ def _write_chunks(
     order = generator.permutation(total) if spec.shuffle else np.arange(total)
     memory = np.memmap(attempt.path(SCRATCH), np.float32, "r", shape=(total, COLUMNS))
     label = np.repeat([part.label for part in parts], [len(part.ids) for part in parts])
-    prepared = Prepared(ids, label, _to_float32(weight), np.asarray(memory))
+    columns = join_columns([(len(part.ids), part.columns) for part in parts])
+    prepared = Prepared(ids, label, _to_float32(weight), np.asarray(memory), columns)
     chunks: dict[str, tuple[Path, int]] = {}
 
     def write(item: tuple[str, NDArray[np.int64]]) -> tuple[str, Path, int]:

@@ -9,7 +9,7 @@ events are held against the base files, in their order, and what was written is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crew import Crew, share_cores
-from ..data.columns import class_column, list_columns
-from ..data.dataset import ID_BRANCHES, SampleFile, list_files, read_ids, steps
+from ..data.columns import list_columns
+from ..data.dataset import (
+    ID_BRANCHES,
+    SampleFile,
+    join_columns,
+    list_files,
+    read_columns,
+    read_ids,
+    steps,
+)
 from ..data.friend import BaseFile, Range, parse_friend, to_json
 from ..data.ids import Ids, check_unique, concatenate, find_common
 from ..data.root import open_friend, open_joined
@@ -29,7 +37,7 @@ from ..data.seeds import Seed, check_seeds, check_stage, load_seed, load_truths
 from ..data.truth import NO_LABEL, Truth, load_ids
 from ..errors import DataError, JobError
 from ..job import Context
-from ..nn.roc import roc
+from ..nn.areas import describe_events, measure_areas
 from ..result import Attempt, Inputs, Result, open_attempt
 from ..retire import retire_files
 from ..spec import Cell, Dataset, MergeSpec
@@ -37,6 +45,7 @@ from ..strict import read
 
 Json: TypeAlias = Any
 Matrix: TypeAlias = NDArray[np.float32]
+Values: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float64]
 NO_MODEL: Final = -1
 SEVERAL_MODELS: Final = -2
@@ -51,6 +60,7 @@ class Scores:
     weight: list[Floats]
     merged: list[Matrix]
     by_seed: list[list[Matrix]]
+    columns: list[tuple[int, dict[str, Values]]]
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class Merged:
     weight: Floats
     matrix: Matrix
     by_seed: list[Matrix]
+    columns: dict[str, Values]
     scored_by: list[NDArray[np.int16]]
 
 
@@ -108,7 +119,7 @@ def merge(attempt: Attempt, context: Context) -> None:
     crew = share_cores(execution.workers, execution.cpus)
     merging = Merging(seeds, columns, written, crew, execution.batch_skim)
     targets = list_targets(attempt, seeds[0], spec)
-    scores = Scores([], [], [], [[] for _ in seeds])
+    scores = Scores([], [], [], [[] for _ in seeds], [])
     files: dict[str, Path] = {}
     data: list[tuple[BaseFile, list[Range]]] = []
     ids: list[Ids] = []
@@ -175,7 +186,7 @@ def merge_file(target: Target, merging: Merging) -> Merged:
     """The mean over the seeds for one base file, written, with all that is to be checked of it."""
     base, inputs = target.base, Inputs()
     truth = load_truths(merging.seeds, base)
-    check_base(target, truth, merging, inputs)
+    columns = check_base(target, truth, merging, inputs)
     joined = [
         join_folds(seed, base, target.entries, merging.columns, merging.crew)
         for seed in merging.seeds
@@ -199,6 +210,7 @@ def merge_file(target: Target, merging: Merging) -> Merged:
         truth.weight[selected],
         mean.astype(np.float32)[selected][:, known],
         [matrix[selected][:, known] for matrix, _ in joined],
+        {name: column[selected] for name, column in columns.items()},
         [by for _, by in joined],
     )
 
@@ -208,15 +220,18 @@ def add_scores(scores: Scores, seeds: list[Seed], part: Merged) -> None:
     scores.label.append(part.label)
     scores.weight.append(part.weight)
     scores.merged.append(part.matrix)
+    scores.columns.append((len(part.label), part.columns))
     for place, seed in enumerate(seeds):
         scores.by_seed[place].append(part.by_seed[place])
         seed.scored_by.append(part.scored_by[place])
 
 
-def check_base(target: Target, truth: Truth, merging: Merging, inputs: Inputs) -> None:
-    """Raises :class:`DataError` unless the base file holds these events, in this order."""
+def check_base(target: Target, truth: Truth, merging: Merging, inputs: Inputs) -> dict[str, Values]:
+    """The base file's columns, by name; raises DataError unless it holds these events in order."""
     file, ids = target.file, truth.ids()
-    with open_joined(file.path, file.tree, file.friends, ID_BRANCHES, inputs.read) as tree:
+    branches = (*ID_BRANCHES, *file.column_branches)
+    parts: list[tuple[int, dict[str, Values]]] = []
+    with open_joined(file.path, file.tree, file.friends, branches, inputs.read) as tree:
         if (tree.file.uuid, tree.entries) != (target.base.uuid, target.entries):
             raise DataError(
                 f"{tree}: has {tree.entries} entries and uuid {tree.file.uuid}, where "
@@ -225,12 +240,15 @@ def check_base(target: Target, truth: Truth, merging: Merging, inputs: Inputs) -
         for start, stop in steps(tree.entries, merging.batch):
             merging.crew.check()
             found = read_ids(tree, 0, start, stop)
+            every = np.ones(stop - start, np.bool_)
+            parts.append((stop - start, read_columns(tree, file, start, stop, every)))
             for branch, name in zip(ID_BRANCHES, ("run", "lumi", "event"), strict=True):
                 now, then = getattr(found, name), getattr(ids, name)[start:stop]
                 wrong = np.flatnonzero(now != then)
                 if len(wrong):
                     at = int(wrong[0])
                     raise tree.error(branch, f"{now[at]}, and {then[at]} was scored", start + at)
+    return join_columns(parts)
 
 
 def verify(friend: Json, targets: list[Target]) -> None:
@@ -318,7 +336,8 @@ def describe(seeds: list[Seed], scores: Scores, events: int) -> dict[str, Json]:
         | {"offset": seed.result.data["offset"], "result": str(seed.path)}
         for seed in seeds
     ]
-    areas = aucs(data, label, weight, scores.merged)
+    described = describe_events(data, label, join_columns(scores.columns))
+    areas = measure_areas(data, described, weight, scores.merged)
     return {
         "classifier": data["classifier"],
         "stage": seeds[0].stage,
@@ -329,7 +348,7 @@ def describe(seeds: list[Seed], scores: Scores, events: int) -> dict[str, Json]:
         "events_selected": len(label),
         "seeds": rows,
         "auc": areas,
-        "auc_by_seed": [aucs(data, label, weight, parts) for parts in scores.by_seed],
+        "auc_by_seed": [measure_areas(data, described, weight, parts) for parts in scores.by_seed],
         "summary": summarise(areas, events),
     }
 
@@ -342,21 +361,3 @@ def summarise(areas: Mapping[str, float | None], events: int) -> list[str]:
     ]
     merged = f"{events} events merged"
     return [f"{lines[0]}, {merged}", *lines[1:]] if lines else [merged]
-
-
-def aucs(
-    data: Mapping[str, Json], label: NDArray[np.int32], weight: Floats, parts: Sequence[Matrix]
-) -> dict[str, float | None]:
-    """The area under each ROC curve, over selected events of its classes; None without any."""
-    classifier, labels = data["classifier"], np.array([*data["labels"], ""])
-    columns = list_columns(classifier["classes"], classifier["outputs"])
-    known = [name for name in columns if name.startswith("p_")]
-    matrix = np.concatenate([np.zeros((0, len(known)), np.float32), *parts])
-    areas = {}
-    for row in classifier["rocs"]:
-        positive = np.isin(labels[label], row["positive"])
-        used = positive | np.isin(labels[label], row["negative"])
-        chosen = [known.index(class_column(name)) for name in row["positive"]]
-        score = matrix[used][:, chosen].sum(axis=1, dtype=np.float64)
-        areas[row["name"]] = roc(score, positive[used], weight[used]).auc
-    return areas
