@@ -42,9 +42,12 @@ def check_reads(reads: Iterable[Read]) -> list[Diagnostic]:
 
 
 def check_expressions(node: Node) -> list[Diagnostic]:
-    """The selection, the weight and the columns of a dataset or a sample are expressions."""
+    """Selections, weights and columns of a dataset or a sample have to be expressions."""
     values = [(key, node.get(key)) for key in EXPRESSIONS] if isinstance(node, Mapping) else []
     columns = node.get("columns") if isinstance(node, Mapping) else None
+    prescale = node.get("prescale") if isinstance(node, Mapping) else None
+    if isinstance(prescale, Mapping):
+        values += [("selection", prescale.get("among")), ("weight", prescale.get("weight"))]
     if isinstance(columns, Mapping):
         values += [("column", entry.value) for _, entry in columns.items()]
     return [

@@ -179,6 +179,9 @@ class Definer:
             kept = {key: spec[key] for key in SAMPLE_FIELDS}
             if columns:
                 kept["columns"] = {name: str(value) for name, value in columns.items()}
+            prescale = spec.get("prescale")
+            if prescale is not None and prescale["by"] > 1:
+                kept["prescale"] = {"among": None, "weight": "weight", **prescale}
             specs.append(kept)
             for name, item in files:
                 path = join_location(base, name)

@@ -38,6 +38,15 @@ class Norm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prescale:
+    """Keep one in ``by`` of the events ``among``, with the sum of their ``weight``."""
+
+    by: int
+    among: str | None
+    weight: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """Files of one process and year that are read in the same way.
 
@@ -56,6 +65,7 @@ class Sample:
     weight: str
     group: str = ""
     columns: dict[str, str] = field(default_factory=dict)
+    prescale: Prescale | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

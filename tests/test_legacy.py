@@ -1,5 +1,6 @@
 """The import of the older tool's files and command lines, and the proof that nothing was lost."""
 
+import json
 import os
 import random
 import shlex
@@ -67,6 +68,20 @@ def test_case(folder, place, capsys):
         assert captured.out == ""
     else:
         golden(folder / "workflow.yml", captured.out)
+
+
+@pytest.mark.parametrize(
+    "folder", [each for each in FOLDERS if not each.name.startswith("error-")],
+    ids=lambda folder: folder.name,
+)  # fmt: skip
+def test_definitions_that_ship_take_what_is_imported(folder, place, capsys, monkeypatch):
+    copy_inputs(folder, place)
+    main(["import", *arguments(folder)])
+    (place / "imported.yml").write_text(capsys.readouterr().out)
+    monkeypatch.setenv("SITE", "here")
+    main(["check", "imported.yml", "--format", "json"])
+    found = json.loads(capsys.readouterr().out or "[]")
+    assert {item["code"] for item in found} & {"unknown-parameter", "unknown-key"} == set()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ..parse import parse
 from ..ranges import format_range
 from ..template import substitute
 from .convert import STAGES, STATES
-from .datasets import WITH
+from .datasets import OR, REGION, WITH
 from .old_settings import LEVELS, TIMESTAMP
 from .oracle import Words
 from .training import ARCHITECTURE, GHOST, SCHEDULE, SEED, STAGE
@@ -135,11 +135,12 @@ def _dataset(use: Any) -> Words:
     if isinstance(use, str):
         return Words("dataset", use, [])
     words = ["--friends", "", *use["friends"]] if "friends" in use else []
-    words += _options(use, {"max_workers": "--max-workers", "tree": "--tree"})
+    words += _options(use, {"max_workers": "--max-workers", "tree": "--tree", "norm": "--norm"})
+    given = use.get("with", {})
+    words += ["--regions", *given[REGION].split(OR)] if REGION in given else []
     for option, each in WITH.items():
-        if each.parameter in use.get("with", {}):
-            value = use["with"][each.parameter]
-            words += [option] if each.value is not None else [option, str(value)]
+        if each.parameter in given and each.value in (None, given[each.parameter]):
+            words += [option] if each.value is not None else [option, str(given[each.parameter])]
     return Words("dataset", use["use"], words)
 
 

@@ -14,7 +14,9 @@ from .modules import Module
 from .options import Given, options_of, parse_words
 
 CHUNKS: Final = "chunks"
-ORDER: Final = ("use", "with", "friends", "tree", "max_workers")
+ORDER: Final = ("use", "with", "norm", "friends", "tree", "max_workers")
+REGION: Final = "region"
+OR: Final = " | "
 
 
 class With(NamedTuple):
@@ -26,10 +28,9 @@ class With(NamedTuple):
 
 WITH: Final[Mapping[str, With]] = MappingProxyType(
     {
-        "--norm": With("norm"),
-        "--no-JCM": With("no_JCM", True),
-        "--no-ttbar-3b": With("no_ttbar_3b", True),
-        "--ttbar-3b-prescale": With("ttbar_3b_prescale"),
+        "--no-JCM": With("weight_3b", "weight"),
+        "--no-ttbar-3b": With("ttbar_3b", False),
+        "--ttbar-3b-prescale": With("prescale"),
     }
 )
 
@@ -91,6 +92,14 @@ def _tree(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, str
     use["tree"] = draft.text(given.words[0])
 
 
+def _norm(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, str]) -> None:
+    use["norm"] = draft.number(given.words[0])
+
+
+def _regions(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, str]) -> None:
+    use.setdefault("with", {})[REGION] = OR.join(draft.text(word) for word in given.words)
+
+
 def _add_with(draft: Draft, use: dict[str, Any], given: Given) -> None:
     """Give a parameter of the definition its value."""
     found = WITH[given.option.name]
@@ -102,5 +111,11 @@ def _add_with(draft: Draft, use: dict[str, Any], given: Given) -> None:
 
 Change = Callable[[Draft, dict[str, Any], Given, tuple[str, str]], None]
 CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
-    {"--friends": _friends, "--max-workers": _max_workers, "--tree": _tree}
+    {
+        "--friends": _friends,
+        "--max-workers": _max_workers,
+        "--norm": _norm,
+        "--regions": _regions,
+        "--tree": _tree,
+    }
 )

@@ -24,6 +24,7 @@ from .expression import Expression, parse
 from .friend import FriendTree, read_friend
 from .ids import Ids
 from .paths import resolve
+from .prescale import Thinned, Thinning, make_thinning
 from .root import JoinedTree, Values
 
 PREPARE_EVENTS: Final = 2048
@@ -56,6 +57,7 @@ class SampleFile:
     year: int
     workers: int
     columns: Mapping[str, Expression] = field(default_factory=dict)
+    thinning: Thinning | None = None
 
     @property
     def sample_id(self) -> str:
@@ -94,6 +96,10 @@ def _sample_files(
         name: _parse(text, f"{where}: column {name}") for name, text in sample.columns.items()
     }
     year = two_digits(sample.year, where)
+    try:
+        thinning = make_thinning(sample.prescale)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
     for file in sample.files:
         path = resolve(file, dataset.base)
         yield SampleFile(
@@ -107,6 +113,7 @@ def _sample_files(
             year,
             dataset.max_workers,
             columns,
+            thinning,
         )
 
 
@@ -159,6 +166,19 @@ def select(tree: JoinedTree, file: SampleFile, start: int, stop: int) -> tuple[M
         )
     _check_weight(tree, file, weight, selected, start)
     return selected, weight[selected].astype(np.float64)
+
+
+def thin(tree: JoinedTree, file: SampleFile, start: int, stop: int) -> Thinned:
+    """What the prescale of a file does with entries; without one all of them are kept."""
+    if file.thinning is None:
+        nothing = np.zeros(stop - start, np.bool_)
+        return Thinned(nothing, ~nothing, np.zeros(stop - start))
+    branches = dict.fromkeys(file.thinning.branches)
+    columns = {name: tree.read_flat(name, start, stop) for name in branches}
+    everything = np.ones(stop - start, np.bool_)
+    for branch, column in columns.items():
+        check_finite(tree, branch, column, everything, start)
+    return file.thinning.apply(columns)
 
 
 def read_columns(

@@ -31,8 +31,10 @@ from ..data.dataset import (
     scale_weights,
     select,
     steps,
+    thin,
 )
 from ..data.ids import Ids, check_unique, concatenate
+from ..data.prescale import Sums, Thinned, add_weights, find_factors
 from ..data.root import open_joined
 from ..errors import DataError, SpecError
 from ..job import Context
@@ -62,6 +64,8 @@ class FilePart:
     weight: Floats
     label: int
     columns: dict[str, NDArray[Any]]
+    prescaled: NDArray[np.bool_]
+    sums: Sums
 
 
 @dataclass(frozen=True)
@@ -84,27 +88,37 @@ class Reader:
     def read(self, item: tuple[int, SampleFile]) -> FilePart:
         """What is selected of a file; ``batch`` entries are read at a time."""
         number, file = item
-        branches = (*INPUT_BRANCHES, *ID_BRANCHES, *file.branches, *file.column_branches)
+        choosing = file.thinning.branches if file.thinning else ()
+        own = (*file.branches, *file.column_branches, *choosing)
+        branches = (*INPUT_BRANCHES, *ID_BRANCHES, *own)
         label = self.words.labels.index(file.sample.label)
         sample = self.words.samples.index(file.sample_id)
         ids, weights = [], [np.zeros(0)]
         columns: list[tuple[int, dict[str, NDArray[Any]]]] = []
+        prescaled = [np.zeros(0, np.bool_)]
+        thinned: list[Thinned] = []
         inputs, prepared = Inputs(), self.attempt.path(f"prepared-{number}.tmp")
         opened = open_joined(file.path, file.tree, file.friends, branches, inputs.read)
         with opened as tree, prepared.open("wb") as scratch:
             for start, stop in steps(tree.entries, self.batch):
                 self.crew.check()
-                selected, weight = select(tree, file, start, stop)
+                passed, weight = select(tree, file, start, stop)
+                part = thin(tree, file, start, stop)
+                selected, weight = passed & part.keeps, weight[part.keeps[passed]]
+                prescaled.append(part.among[selected])
+                if file.thinning is not None:
+                    thinned.append(part)
                 if selected.any():
                     matrix = read_inputs(tree, file.year, start, stop, selected)
                     scratch.write(matrix.numpy().tobytes())
                     ids.append(read_ids(tree, sample, start, stop).take(selected))
                     weights.append(weight)
-                    own = read_columns(tree, file, start, stop, selected)
-                    columns.append((len(weight), own))
+                    kept = read_columns(tree, file, start, stop, selected)
+                    columns.append((len(weight), kept))
             uuid, entries = tree.file.uuid, tree.entries
         known = concatenate(ids), np.concatenate(weights), label, join_columns(columns)
-        return FilePart(file, inputs, prepared, uuid, entries, *known)
+        chosen = np.concatenate(prescaled), add_weights(thinned)
+        return FilePart(file, inputs, prepared, uuid, entries, *known, *chosen)
 
 
 def run(cells: list[Cell], context: Context) -> None:
@@ -182,7 +196,17 @@ def _normalise(dataset: Dataset, parts: list[FilePart]) -> Floats:
             + (f" by {text}" if text else ": its files hold none")
         )
     samples = [(part.file.sample, len(part.weight)) for part in parts]
-    return scale_weights(dataset.name, dataset.norm, weight, samples)
+    return scale_weights(dataset.name, dataset.norm, weight * _undo_prescale(parts), samples)
+
+
+def _undo_prescale(parts: list[FilePart]) -> Floats:
+    """What the weight of each selected event is multiplied by, for those that were left out."""
+    thinned = [part for part in parts if part.file.thinning is not None]
+    factors = find_factors((part.file.sample.label, part.sums) for part in thinned)
+    ones = [
+        np.where(part.prescaled, factors.get(part.file.sample.label, 1.0), 1.0) for part in parts
+    ]
+    return np.concatenate(ones)
 
 
 @dataclass(frozen=True)
