@@ -73,7 +73,8 @@ def _workers(kind: str, value: Json, settings: Json) -> Json:
             loaders = value.get("max_loaders", files)
             return {"max_loaders": loaders, "max_writers": value["max_writers"], **skim}
         case "train":
-            return {"max_loaders": files, "max_trainers": value.get("max_trainers"), **eval}
+            loaders = value.get("max_loaders", files)
+            return {"max_loaders": loaders, "max_trainers": value.get("max_trainers"), **eval}
         case "evaluate":
             skim = {"batch_skim": value.get("step", loader["batch_skim"])}
             return {"max_evaluators": value.get("max_evaluators", files), **skim, **eval}

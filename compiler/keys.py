@@ -34,6 +34,7 @@ from .workflow import Task
 
 CLASSIFIER: Final = "classifier.schema.json"
 FAILED: Final = object()
+RANGES: Final = ("fold_offsets", "only_chunks")
 KFOLDS: Final = task_schema("train")["properties"]["kfolds"]["default"]
 NOT_IN_SPEC: Final = ("task", "enable", "for", "exclude", "help", "settings")
 NOT_FILLED: Final = ("output", "naming")
@@ -144,7 +145,7 @@ class Keys:
 
     def _takes(self, part: Part, values: Iterable[AxisValue]) -> bool:
         check = shipped_check(part.schema, bound=True)
-        return part.key != "fold_offsets" and all(map(check, values))
+        return part.key not in RANGES and all(map(check, values))
 
     def _part(self, key: str, node: Node) -> Part:
         names = names_in(node)
@@ -231,8 +232,8 @@ class Keys:
             return self._resolve(DEFINED.get(key, "classifier"), node)
         if key == "output":
             return self._make_output(node)
-        if key == "fold_offsets":
-            return self._make_folds(node, point)
+        if key in RANGES:
+            return self._make_range(key, node, point)
         if key == "naming" and not self._is_naming(node):
             return None
         if isinstance(node, Scalar):
@@ -304,24 +305,32 @@ class Keys:
         self.scope.outputs[self.task.name] = node
         return None if wrong else Made(self._join(text, node))
 
-    def _make_folds(self, node: Node, point: Mapping[str, AxisValue]) -> Made | None:
-        """The folds to train, each below ``kfolds``; or null."""
+    def _make_range(self, key: str, node: Node, point: Mapping[str, AxisValue]) -> Made | None:
+        """Numbers in increasing order, so that they are the same however they are written."""
         if isinstance(node, Scalar) and node.value is None:
             return Made(None)
         values = range_of(node)
         wrong = [item for item in values if isinstance(item, Diagnostic)]
         self.scope.diagnostics += wrong
+        if wrong or (key == "fold_offsets" and not self._are_folds(values, node, point)):
+            return None
+        return Made(sorted(value for value in values if isinstance(value, int)))
+
+    def _are_folds(
+        self, values: Iterable[object], node: Node, point: Mapping[str, AxisValue]
+    ) -> bool:
+        """Whether the folds to train are below ``kfolds``."""
         written = self.task.node.get("kfolds")
         filled = substitute(written, self._bindings(point)).node if written else None
         kfolds = filled.value if isinstance(filled, Scalar) else point.get("kfolds", KFOLDS)
         beyond = [value for value in values if isinstance(value, int) and isinstance(kfolds, int)]
-        if not wrong and beyond and max(beyond) >= int(kfolds or 0):
+        if beyond and max(beyond) >= int(kfolds or 0):
             message = f"there is no fold {max(beyond)}: kfolds is {kfolds}, they count from 0"
             items = node.items if isinstance(node, Sequence) else ()
             last = [item for item in items if to_plain(item) == max(beyond)]
             self._error("fold-beyond-kfolds", message, last[0] if last else node)
-            return None
-        return None if wrong else Made(values)
+            return False
+        return True
 
     def _join(self, text: str, node: Node | None) -> str:
         """An absolute folder; a relative one lies below IO.output, if that is not null."""

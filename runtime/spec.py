@@ -190,7 +190,8 @@ class CacheSpec:
 class TrainSpec:
     """Train ``kfolds`` models on a cached dataset; ``offset`` is added to the seed.
 
-    ``fold_offsets`` are the folds to train; None is all. Random folds are seeded by the words of
+    ``fold_offsets`` are the folds to train, and ``only_chunks`` the chunks of the dataset to train
+    on; None is all. Random folds are seeded by the words of
     ``fold_seed`` and the offset.
     """
 
@@ -205,6 +206,7 @@ class TrainSpec:
     folds: Literal["event", "random"] = "event"
     fold_seed: str = "kfold"
     fold_offsets: list[int] | None = None
+    only_chunks: list[int] | None = None
     finetuning: Training | None = None
 
 

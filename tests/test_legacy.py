@@ -197,11 +197,11 @@ def test_writing_a_file(place, capsys):
 
 
 def test_strict_and_formats(place, capsys):
-    copy_inputs(CASES / "run-2", place)
-    assert main(["import", "run.txt", "--line", "2", "--strict"]) == 1
+    copy_inputs(CASES / "file-evaluate_svb", place)
+    assert main(["import", "evaluate_svb.yml", "--strict"]) == 1
     assert capsys.readouterr().out == ""
-    assert main(["import", "run.txt", "--line", "2", "--format", "github"]) == 0
-    assert "::warning file=run.txt,line=2," in capsys.readouterr().err
+    assert main(["import", "evaluate_svb.yml", "--format", "github"]) == 0
+    assert "::warning file=evaluate_svb.yml,line=15," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,16 @@ def test_a_bundle_that_is_there_is_left_alone(compile_jobs, tmp_path):
     compile_jobs()
     assert (bundle / "plan.json").stat().st_mtime_ns == before
     assert sorted(path.name for path in bundle.parent.iterdir()) == [bundle.name]
+
+
+@pytest.mark.parametrize("key", ["fold_offsets", "only_chunks"])
+def test_a_range_is_the_same_in_whatever_order_it_is_written(compile_jobs, key):
+    written = ["0-1", "[1, 0]", "1 0"]
+    found = {
+        tuple(hashes(compile_jobs(memory=f"1 GB}}, {key}: {text}, environment: {{")))
+        for text in written
+    }
+    assert len(found) == 1
+    jobs = compile_jobs(memory=f"1 GB}}, {key}: '1 0', environment: {{")
+    assert jobs[1]["cells"][0]["spec"][key] == [0, 1]
+    assert jobs[0]["cells"][0]["hash"] == compile_jobs()[0]["cells"][0]["hash"]

@@ -230,3 +230,16 @@ def test_device_that_is_not_there_is_refused(device: str, message: str) -> None:
 def test_specs_are_those_of_the_contract(cache: Path, tmp_path: Path) -> None:
     (cell,) = make_cells(tmp_path, [raw_spec(cache)])
     assert isinstance(cell.spec, TrainSpec)
+
+
+def test_only_some_chunks_are_trained_on(cache: Path, tmp_path: Path) -> None:
+    task.run(make_cells(tmp_path, [raw_spec(cache, only_chunks=[1])]), context())
+    result = load_result(tmp_path / "0" / "result.json")
+    assert [row["name"] for row in result.data["read"]] == ["chunk-0001"]
+    model = result.data["models"][0]
+    assert model["events_training"] + model["events_validation"] == 150
+    with np.load(result.path("ids-0"), allow_pickle=False) as ids:
+        assert ids["event"].min() >= 100
+    message = r"result.json: there is no chunk 2, of 2$"
+    with pytest.raises(DataError, match=message):
+        task.run(make_cells(tmp_path / "far", [raw_spec(cache, only_chunks=[0, 2])]), context())

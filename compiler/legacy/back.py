@@ -90,9 +90,11 @@ class _Back:
     def train(self, task: dict[str, Any], *, first: bool) -> None:
         """A train task: a model, and what all models share."""
         if first and task["dataset"] not in self.tasks:
-            self.found.append(Words("dataset", "cache", ["--input", task["dataset"]]))
+            chunks = ["--chunk", *_range(task["only_chunks"])] if "only_chunks" in task else []
+            self.found.append(Words("dataset", "cache", ["--input", task["dataset"], *chunks]))
         if first:
-            self.main += [*_options(task, {"max_trainers": "--max-trainers"}), *_device(task)]
+            options = {"max_loaders": "--max-loaders", "max_trainers": "--max-trainers"}
+            self.main += [*_options(task, options), *_device(task)]
         words = _options(task, {"kfolds": "--kfolds"})
         if task.get("folds") == "random":
             seed = task.get("fold_seed", "").split()

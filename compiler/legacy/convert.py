@@ -23,6 +23,7 @@ STATES: Final[Mapping[str, str]] = MappingProxyType({"label.MultiClass.labels": 
 COMPRESSIONS: Final = ("zstd", "lz4", "gzip")
 STAGES: Final[Mapping[str, str]] = MappingProxyType({"Final": "final", "Training": "training"})
 CACHE_HELP: Final = "result.json of the cache task"
+WORKERS: Final = {"--max-loaders": "max_loaders", "--max-trainers": "max_trainers"}
 
 
 def label_modules(modules: tuple[Module, ...]) -> list[tuple[str, Module]]:
@@ -48,6 +49,7 @@ class Converter:
         self.modules = label_modules(expansion.modules)
         self.options: dict[str, Given] = {}
         self.results: list[str] = []
+        self.chunks: Given | None = None
 
     def run(self) -> None:
         """Convert everything."""
@@ -147,13 +149,27 @@ class Converter:
             task = self.draft.task("train")
             task.add("dataset", dataset, span)
             train_model(self.draft, task, module, label)
-            trainers, device = self.options.get("--max-trainers"), self.options.get("--device")
-            if trainers:
-                value = self.draft.whole(trainers.words[0])
-                task.add("max_trainers", value, trainers.span)
-            self.device(task, device)
-        self.options.pop("--max-trainers", None)
-        self.options.pop("--device", None)
+            self.chosen_chunks(task)
+            for option, key in (
+                ("--max-loaders", "max_loaders"),
+                ("--max-trainers", "max_trainers"),
+            ):
+                given = self.options.get(option)
+                if given:
+                    task.add(key, self.draft.whole(given.words[0]), given.span)
+            self.device(task, self.options.get("--device"))
+        for option in ("--max-loaders", "--max-trainers", "--device"):
+            self.options.pop(option, None)
+
+    def chosen_chunks(self, task: Task) -> None:
+        """Add the chunks of the cached dataset that are read, if not all are."""
+        if self.chunks is None:
+            return
+        text = self.draft.range(self.chunks.words, "--chunk")
+        if text is None:
+            message = "the older tool trains on nothing: --chunk leaves no chunk"
+            raise stop("legacy-options", message, self.chunks.span)
+        task.add("only_chunks", text, self.chunks.span)
 
     def dataset(self) -> tuple[str, Any]:
         """The cached dataset that is trained on."""
@@ -184,8 +200,7 @@ class Converter:
         self.draft.diagnostics += parsed.diagnostics
         chunk, path = parsed.options.get("--chunk"), parsed.options.get("--input")
         if chunk:
-            message = "chunks of a cached dataset cannot be chosen: all of them are read"
-            self.draft.none((label, "--chunk"), chunk.span, message)
+            self.chunks = chunk
         if not path:
             message = "the older tool stops here: a cached dataset needs --input"
             raise stop("legacy-options", message, module.name.span)

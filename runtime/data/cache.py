@@ -7,7 +7,7 @@ file's name says.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -82,15 +82,28 @@ def chunk_name(index: int) -> str:
     return f"chunk-{index:04d}"
 
 
-def load_events(result: Result, crew: Crew | None = None) -> Events:
-    """All chunks of a cache result, in order; raises :class:`DataError`.
+def chunk_names(result: Result, only: Sequence[int] | None = None) -> list[str]:
+    """The names of a cache result's chunks, or of some; raises :class:`DataError`."""
+    numbers = range(len(result.files)) if only is None else only
+    for number in numbers:
+        if number >= len(result.files):
+            raise DataError(
+                f"{result.folder / RESULT}: there is no chunk {number}, of {len(result.files)}"
+            )
+    return [chunk_name(number) for number in numbers]
+
+
+def load_events(
+    result: Result, crew: Crew | None = None, only: Sequence[int] | None = None
+) -> Events:
+    """All chunks of a cache result, or some, in order; raises :class:`DataError`.
 
     The workers of a crew read several of them at the same time.
     """
     check_data(result, {"labels": [str], "samples": [str]})
     if not result.files:
         raise DataError(f"{result.folder / RESULT}: holds no cached events")
-    paths = [result.path(chunk_name(index)) for index in range(len(result.files))]
+    paths = [result.path(name) for name in chunk_names(result, only)]
     columns = _read_columns(paths, crew or Crew(1))
     own = {name: columns.pop(name) for name in list(columns) if name.startswith(OWN)}
     events = Events(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..crew import Crew
-from ..data.cache import Events, load_events
+from ..data.cache import Events, chunk_names, load_events
 from ..errors import DataError, JobError, SpecError
 from ..events import EventWriter
 from ..job import Context
@@ -90,8 +90,8 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     stages = make_stages(specs[0])
     sources = [attempt.read_result(reference.result, reference.hash) for attempt in attempts]
     crew = Crew(context.execution.max_loaders)
-    events = load_events(sources[0], crew)
-    checksums = read_checksums(sources[0], crew)
+    events = load_events(sources[0], crew, specs[0].only_chunks)
+    checksums = read_checksums(sources[0], chunk_names(sources[0], specs[0].only_chunks), crew)
     check_finite(events)
     cell_ids = [attempt.cell.id for attempt in attempts]
     data = make_data(events, classifier, device)
@@ -184,11 +184,11 @@ def check_rocs(classifier: Classifier) -> None:
                 )
 
 
-def read_checksums(source: Result, crew: Crew) -> dict[str, str]:
-    """The sha256 of each file of a result as it is now, by name."""
+def read_checksums(source: Result, names: list[str], crew: Crew) -> dict[str, str]:
+    """The sha256 of some files of a result as they are now, by name."""
     checksums: list[str] = []
-    crew.work([source.path(name) for name in source.files], read_checksum, checksums.append)
-    return dict(zip(source.files, checksums, strict=True))
+    crew.work([source.path(name) for name in names], read_checksum, checksums.append)
+    return dict(zip(names, checksums, strict=True))
 
 
 def read_checksum(path: Path) -> str:
@@ -201,8 +201,8 @@ def changed_files(source: Result, checksums: dict[str, str]) -> list[str]:
     """A line for each file that has other checksums than its result records."""
     return [
         f"{source.path(name)} is no longer what {source.cell} wrote"
-        for name, file in source.files.items()
-        if checksums[name] != file.sha256
+        for name, checksum in checksums.items()
+        if checksum != source.files[name].sha256
     ]
 
 
