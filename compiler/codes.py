@@ -117,6 +117,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "unknown-site": "there is no such site",
         "unknown-task-kind": "there is no such kind of task",
         "unknown-user": "~NAME names a user that there is not",
+        "unnumbered-file": "a file of several indices has no place for them",
         "unquoted-placeholder": "a {placeholder} without quotes is a mapping to YAML",
         "unquoted-text": "a text holds characters that need quotes",
         "unquoted-value": "a text is written without quotes, and is a number or a boolean",

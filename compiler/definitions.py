@@ -18,6 +18,7 @@ from .folders import expand_home, is_url, join_location
 from .nodes import Entry, Node, Scalar, Sequence, to_plain, without
 from .nodes import Mapping as MappingNode
 from .parameters import Binding
+from .ranges import range_of
 from .schema import validate
 from .sources import SELECT, Sources
 from .template import substitute
@@ -26,6 +27,7 @@ from .values import Json
 from .workflow import Workflow
 
 YEAR: Final = "year"
+INDEX: Final = "XXX"
 HCR: Final = "HCR"
 DATASET: Final = "dataset.schema.json"
 CLASSIFIER: Final = "classifier.schema.json"
@@ -125,7 +127,9 @@ class Definer:
         if not there:
             self.diagnostics.append(_no_samples(use, left_out[0][1]))
             return None
-        return BoundDataset(use, head, there)
+        before = len(self.diagnostics)
+        numbered = [(year, each) for year, node in there for each in self._indices(node)]
+        return BoundDataset(use, head, tuple(numbered)) if before == len(self.diagnostics) else None
 
     def _bind(self, node: Node, bindings: Mapping[str, Binding], schema: str) -> Node | None:
         """The node with its templates filled; None after diagnostics."""
@@ -224,7 +228,42 @@ class Definer:
                 listed = SELECT in item.text
                 names = self._sources.select(item, item.text, base) if listed else [item.text]
                 found += [(_normal(name), item) for name in names]
+        return self._numbered(sample, found)
+
+    def _numbered(self, sample: Node, files: list[tuple[str, Scalar]]) -> list[tuple[str, Scalar]]:
+        """The files with the index of the sample in their names, if it has one."""
+        index = sample.get("indices") if isinstance(sample, MappingNode) else None
+        if not isinstance(index, Scalar) or index.value is None:
+            return files
+        for item in dict.fromkeys(item for name, item in files if INDEX not in name):
+            message = f"a file of several indices has no {INDEX} in its path to stand for them"
+            notes = (*item.notes, ("the indices are here", index.span))
+            self._say_once(Diagnostic("unnumbered-file", message, item.span, None, notes))
+        return [(name.replace(INDEX, index.text), item) for name, item in files]
+
+    def _indices(self, sample: Node) -> list[Node]:
+        """A sample for each of its indices, with the index in its name; itself without any."""
+        entry = sample.entries.get("indices") if isinstance(sample, MappingNode) else None
+        if not isinstance(sample, MappingNode) or entry is None or to_plain(entry.value) is None:
+            return [sample]
+        name, found = sample.entries["sample"], list[Node]()
+        for number in range_of(entry.value):
+            if isinstance(number, Diagnostic):
+                self._say_once(number)
+                continue
+            text = str(to_plain(name.value)).replace(INDEX, str(number))
+            span = entry.value.span
+            entries = {
+                "indices": entry._replace(value=Scalar(number, str(number), False, span)),
+                "sample": name._replace(value=Scalar(text, text, True, name.value.span)),
+            }
+            found.append(sample.replace({**sample.entries, **entries}))
         return found
+
+    def _say_once(self, diagnostic: Diagnostic) -> None:
+        """Add what is said of every year of a sample."""
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
 
 
 def _divide(samples: Iterable[tuple[str, Node]]) -> tuple[Samples, Samples]:
