@@ -135,9 +135,10 @@ def train_epoch(
         values = [[trainings[model].rate.value] for model in models]
         rates = torch.tensor(values, dtype=torch.float64, device=device)
         found = []
+        taken_events = steps.stop * plan.batch
+        order = torch.stack([trainings[model].order[:taken_events] for model in models])
         for step in steps:
-            batch = slice(step * plan.batch, (step + 1) * plan.batch)
-            rows = torch.stack([trainings[model].order[batch] for model in models])
+            rows = order[:, step * plan.batch : (step + 1) * plan.batch]
             logits, _ = stack(data.matrix[rows], plan.ghosts, only_last=schedule.only_last)
             total = weighted_sum(logits, data.label[rows], counted[rows])
             norm = weights[rows].sum(1)
