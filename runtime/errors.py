@@ -43,6 +43,12 @@ class StorageError(JobError):
     code = 69
 
 
+class MemoryShortageError(JobError):
+    """There was not enough memory; trying again helps where others took it, or with more."""
+
+    code = 71
+
+
 class PreemptedError(JobError):
     """The job was told to stop before it was done; trying again goes on."""
 

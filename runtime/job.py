@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 from .bundle import STATE
 from .console import printable
-from .errors import JobError, PreemptedError, SpecError, StorageError
+from .errors import JobError, MemoryShortageError, PreemptedError, SpecError, StorageError
 from .events import EventWriter
 from .lifeline import hold_lifeline
 from .result import KnownResults, stale_reason
@@ -27,6 +27,8 @@ from .timestamp import MARK, fill_job, note_moment
 TASK_MODULES: Final = {
     task: f".tasks.{task}" for task in ("cache", "train", "evaluate", "merge", "plot", "command")
 }
+# What the allocator of torch says of memory that a CPU does not have.
+TORCH_SHORTAGE: Final = "can't allocate memory"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,14 @@ def run_and_tell(job: Job, options: JobOptions) -> int:
 
 def is_unexpected(error: Exception) -> bool:
     """Whether an error is none that a job tells its user: a bug."""
-    return not isinstance(error, JobError | OSError | MemoryError)
+    return not (isinstance(error, JobError | OSError) or is_memory_shortage(error))
+
+
+def is_memory_shortage(error: Exception) -> bool:
+    """Whether memory did not suffice: python's, or torch's, which has a type for GPUs alone."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and TORCH_SHORTAGE in str(error)
+    )
 
 
 def as_job_error(error: Exception) -> JobError:
@@ -146,8 +155,8 @@ def as_job_error(error: Exception) -> JobError:
         return error
     if isinstance(error, OSError):
         return as_storage_error(error)
-    if isinstance(error, MemoryError):
-        return JobError("out of memory")
+    if is_memory_shortage(error):
+        return MemoryShortageError("out of memory")
     return JobError(f"a bug: {type(error).__name__}: {error}")
 
 

@@ -82,7 +82,12 @@ def fail_with(error: BaseException) -> Any:
             "hcrc: error: /x: Permission denied\n",
         ),
         (OSError("torn"), 69, "hcrc: error: torn\n"),
-        (MemoryError(), 70, "hcrc: error: out of memory\n"),
+        (MemoryError(), 71, "hcrc: error: out of memory\n"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            71,
+            "hcrc: error: out of memory\n",
+        ),
     ],
 )
 def test_an_error_is_one_line(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hcrc.runtime.errors import DataError, JobError, SpecError
+from hcrc.runtime.errors import DataError, MemoryShortageError, SpecError
 from hcrc.runtime.events import EventWriter
 from hcrc.runtime.nn.benchmark import Data
 from hcrc.runtime.nn.model import load_model
@@ -159,7 +159,9 @@ def test_device_without_memory_is_an_error_of_one_line(
         raise torch.OutOfMemoryError("CUDA out of memory\nand more")
 
     monkeypatch.setattr(task, "train", fail)
-    with pytest.raises(JobError, match=r"^cpu: out of memory; other jobs may be using it$"):
+    with pytest.raises(
+        MemoryShortageError, match=r"^cpu: out of memory; other jobs may be using it$"
+    ):
         task.run(make_cells(tmp_path, [raw_spec(cache)]), context())
 
 

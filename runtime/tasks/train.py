@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..crew import Crew
 from ..data.cache import Events, chunk_names, load_events
-from ..errors import DataError, JobError, SpecError
+from ..errors import DataError, MemoryShortageError, SpecError
 from ..events import EventWriter
 from ..job import Context
 from ..nn.benchmark import Data
@@ -53,7 +53,8 @@ def run(cells: list[Cell], context: Context) -> None:
             try:
                 train_cells(attempts, context, device)
             except torch.OutOfMemoryError as error:
-                raise JobError(f"{device}: out of memory; other jobs may be using it") from error
+                text = f"{device}: out of memory; other jobs may be using it"
+                raise MemoryShortageError(text) from error
 
 
 def choose_device(name: str) -> torch.device:
