@@ -279,7 +279,9 @@ def test_loaders_at_a_time_change_no_event(cache: Path) -> None:
     assert len(several) == len(EVENT)
     for name in ("inputs", "label", "weight", "sample", "run", "lumi", "event"):
         assert torch.equal(getattr(one, name), getattr(several, name))
-    assert task.read_checksums(source, Crew(3)) == task.read_checksums(source, Crew(1))
+    names = list(source.files)
+    one_by_one = task.read_checksums(source, names, Crew(1))
+    assert task.read_checksums(source, names, Crew(3)) == one_by_one
 
 
 def test_loaders_are_as_many_as_the_job_may_have(
@@ -287,9 +289,9 @@ def test_loaders_are_as_many_as_the_job_may_have(
 ) -> None:
     sizes: list[int] = []
 
-    def load(source: Result, crew: Crew) -> Events:
+    def load(source: Result, crew: Crew, only: list[int] | None) -> Events:
         sizes.append(crew.size)
-        return load_events(source, crew)
+        return load_events(source, crew, only)
 
     monkeypatch.setattr(task, "load_events", load)
     several = replace(context().execution, max_loaders=3)
