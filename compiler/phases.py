@@ -14,7 +14,7 @@ from .check import check_for_tasks, check_plan, check_task_settings
 from .codes import MISSING, PLACEHOLDERS, UNREAD, WRONG_TYPES
 from .defaults import task_kinds
 from .definitions import Definer
-from .diagnostics import Diagnostic, errors_of, sort_diagnostics
+from .diagnostics import Diagnostic, Span, errors_of, sort_diagnostics
 from .expand import expand
 from .files import Files, UsedEnvironment
 from .given import parse_param, parse_template
@@ -272,21 +272,15 @@ def _right_keys(entry: Entry, problems: list[Diagnostic]) -> MappingNode:
 
 
 def _holds_error(entry: Entry, problems: list[Diagnostic]) -> bool:
-    """Whether any error lies in an entry."""
+    """Whether any error lies in an entry: in its key, or in its value, which may be an alias."""
     spans = [item.span for item in errors_of(problems) if item.span is not None]
-    return any(
-        span.source is entry.key.span.source
-        and _start(entry.key) <= (span.line, span.column) <= _end(entry.value)
-        for span in spans
-    )
+    return any(_begins_in(span, node) for span in spans for node in (entry.key, entry.value))
 
 
-def _start(node: Node) -> tuple[int, int]:
-    return node.span.line, node.span.column
-
-
-def _end(node: Node) -> tuple[int, int]:
-    return node.span.end_line, node.span.end_column
+def _begins_in(span: Span, node: Node) -> bool:
+    around = node.span
+    begin, end = (around.line, around.column), (around.end_line, around.end_column)
+    return span.source is around.source and begin <= (span.line, span.column) <= end
 
 
 def _entries(document: Document, sections: Sequence[str]) -> Iterator[tuple[str, str, Entry]]:
