@@ -139,7 +139,7 @@ class PlainHCR:
             m, s = (self.statistics[f"{name}.{k}"].reshape(kernel, features).T for k in "ms")
             return ((split - m[:, None]) / s[:, None]).reshape(x.shape)
         keep = torch.ones(n, 1, pixels) if mask is None else (~mask).reshape(n, 1, pixels)
-        keep = keep.double().reshape(count, -1, 1, pixels // kernel, kernel)
+        keep = keep.to(x.dtype).reshape(count, -1, 1, pixels // kernel, kernel)
         number = keep.sum((1, 3), keepdim=True)
         mean = (split * keep).sum((1, 3), keepdim=True) / number.clamp(min=1)
         variance = ((split - mean) ** 2 * keep).sum((1, 3), keepdim=True) / (number - 1).clamp(
