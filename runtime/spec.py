@@ -191,7 +191,8 @@ class TrainSpec:
     """Train ``kfolds`` models on a cached dataset; ``offset`` is added to the seed.
 
     ``fold_offsets`` are the folds to train, and ``only_chunks`` the chunks of the dataset to train
-    on; None is all. Random folds are seeded by the words of
+    on; None is all. A model stops after ``patience`` epochs without a lower validation loss, and
+    is kept as it was after its last or its best epoch. Random folds are seeded by the words of
     ``fold_seed`` and the offset.
     """
 
@@ -208,6 +209,8 @@ class TrainSpec:
     fold_offsets: list[int] | None = None
     only_chunks: list[int] | None = None
     finetuning: Training | None = None
+    keep: Literal["last", "best"] = "last"
+    patience: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

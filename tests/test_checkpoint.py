@@ -16,7 +16,7 @@ from hcrc.runtime.nn.checkpoint import CheckpointFile, State
 from hcrc.runtime.nn.network import Network
 from hcrc.runtime.nn.schedule import Schedule
 from hcrc.runtime.nn.train import Report, Settings, train
-from hcrc.runtime.nn.training import Training
+from hcrc.runtime.nn.training import KEEP_LAST, Choice, Training
 from hcrc.runtime.record import CHECKPOINT
 from hcrc.runtime.result import load_result
 from hcrc.runtime.tasks import train as task
@@ -76,9 +76,13 @@ def assert_equal(
         assert all(map(torch.equal, a.state_dict().values(), b.state_dict().values()))
 
 
+CHOICES = {"milestones": Choice(keep_best=True), "fine-tuned": Choice(True, 1)}
+
+
 @pytest.mark.parametrize("stages", STAGES)
 def test_a_training_goes_on_as_if_it_had_not_stopped(stages: str, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, stages=STAGES[stages])
+    choice = CHOICES.get(stages, KEEP_LAST)
+    settings = replace(SETTINGS, stages=STAGES[stages], choice=choice)
     whole = train(DATA, EVENT, TRAINEES, settings, Report())
     epochs = len(whole[1][0].plans)
     for stop in range(1, epochs):

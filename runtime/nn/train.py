@@ -27,7 +27,7 @@ from .model import make_network
 from .network import Network
 from .normalization import Ghosts
 from .schedule import Optimizer, Schedule
-from .training import Run, Trainee, Training
+from .training import KEEP_LAST, Choice, Run, Trainee, Training
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Settings:
     """What the models of a training have in common: the stages, one after the other, and more.
 
     ``stack_events`` bounds the models times events of a step, and ``max_trainers`` the models,
-    beyond which models train one after the other; the results agree to rounding.
+    beyond which models train one after the other; the results agree to rounding. ``choice`` says
+    which epoch's models are kept, and when one stops.
     """
 
     classifier: Classifier
@@ -44,6 +45,7 @@ class Settings:
     batch_eval: int
     stack_events: int
     max_trainers: int | None = None
+    choice: Choice = KEEP_LAST
 
     def stack_models(self, batch: int) -> int:
         """How many models may train as one stack, with that many events in a batch."""
@@ -87,20 +89,33 @@ def train(
     for schedule in settings.stages[run.stage :]:
         if run.epoch == 0:
             run.start_stage(schedule)
-        for _ in range(run.epoch, schedule.training.epochs):
+        for epoch in range(run.epoch, schedule.training.epochs):
             trainings = run.trainings
+            if run.is_over:
+                break
             losses = train_epoch(
                 run.network, run.optimizer, data, trainings, schedule, settings, report
             )
             finish_epoch(run.network, data, trainings, losses, schedule, settings)
-            run.epoch += 1
+            run.finish_epoch(schedule.training.epochs - epoch - 1)
             for training in trainings:
                 report.epoch(training.trainee, training.history[-1])
             if trainings[0].epoch < len(trainings[0].plans):
                 store.save(run.state())
         run.end_stage()
-        run.epoch = 0
+    if settings.choice.keep_best and settings.benchmark:
+        measure_models(run, data, settings)
     return run.networks, run.trainings
+
+
+def measure_models(run: Run, data: Data, settings: Settings) -> None:
+    """Take the figures of the models that are kept for the last ones."""
+    classifier = settings.classifier
+    scores = score_events(
+        run.network, data, classifier.classes, classifier.rocs, settings.batch_eval
+    )
+    for model, training in enumerate(run.trainings):
+        benchmark(scores, model, training, settings)
 
 
 def start_run(data: Data, event: Tensor, trainees: list[Trainee], settings: Settings) -> Run:
@@ -108,7 +123,8 @@ def start_run(data: Data, event: Tensor, trainees: list[Trainee], settings: Sett
     folds = {rule: rule.assign(event) for rule in {trainee.rule for trainee in trainees}}
     trainings = [start_training(trainee, folds[trainee.rule], settings) for trainee in trainees]
     network = start_network(data, trainings, settings)
-    return Run(network, settings.stages[0].start_optimizer(network.weights), trainings)
+    optimizer = settings.stages[0].start_optimizer(network.weights)
+    return Run(network, optimizer, trainings, settings.choice)
 
 
 def train_epoch(
@@ -247,7 +263,8 @@ def finish_epoch(
     on a validation loss that there is not.
     """
     scores = None
-    if settings.benchmark or schedule.needs_loss:
+    needs_loss = schedule.needs_loss or settings.choice.needs_loss
+    if settings.benchmark or needs_loss:
         classifier = settings.classifier
         rocs = classifier.rocs if settings.benchmark else []
         scores = score_events(network, data, classifier.classes, rocs, settings.batch_eval)
@@ -266,11 +283,10 @@ def finish_epoch(
         }
         row |= benchmark(scores, model, training, settings)
         loss = row["validation"]["loss"] if row["validation"] else None
-        if loss is None and schedule.needs_loss:
-            raise DataError(
-                f"fold {training.trainee.fold}: no weight to validate on, "
-                f"which the learning rate of {schedule.training.schedule} follows"
-            )
+        if loss is None and needs_loss:
+            what = f"the learning rate of {schedule.training.schedule} follows"
+            what = what if schedule.needs_loss else "the choice of an epoch needs"
+            raise DataError(f"fold {training.trainee.fold}: no weight to validate on, which {what}")
         training.rate.finish_epoch(loss)
         training.history.append(row)
 

@@ -27,7 +27,7 @@ from ..nn.memory import keep_freed_memory
 from ..nn.prepare import COLUMNS
 from ..nn.schedule import Schedule
 from ..nn.train import Report, Settings, train
-from ..nn.training import Trainee
+from ..nn.training import Choice, Trainee
 from ..record import CHECKPOINT
 from ..result import Attempt, Result, open_attempt
 from ..spec import Cell, Classifier, Execution, Ghost, TrainSpec
@@ -156,6 +156,7 @@ def make_settings(
         batch_eval=execution.batch_eval,
         stack_events=stack_events,
         max_trainers=execution.max_trainers,
+        choice=Choice(spec.keep == "best", spec.patience),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
@@ -128,6 +129,7 @@ def describe_model(training: Training, events: int, files: list[str]) -> dict[st
         "events_validation": events - trained,
         "steps_per_epoch": [row["steps"] for row in training.history],
         "history": training.history,
+        "best_epoch": training.best_epoch if training.best_loss < math.inf else None,
         "rocs": {name: describe_curve(curve.thin(ROC_POINTS)) for name, curve in curves.items()},
     }
 
