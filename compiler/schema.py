@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .conform import Check, Checks, missing_keys, out_of_order
 from .diagnostics import Diagnostic
-from .nodes import Entry, Mapping, Node, Scalar, to_plain
+from .nodes import Entry, Mapping, Node, Scalar, Sequence, to_plain
 from .shipped import read_schema, schema_names
 from .violation import (
     ALTERNATIVE,
@@ -132,8 +132,24 @@ def _violations(
     if key is not None:
         name = Scalar(key, key, False, node.span)
         node = Mapping({key: Entry(name, node)}, node.span)
-    errors = validator.iter_errors(to_plain(node))
+    # jsonschema goes through keys as a set has them; of two that share an anchor one is told.
+    errors = sorted(
+        validator.iter_errors(to_plain(node)), key=lambda error: _order(node, error.absolute_path)
+    )
     return [each for error in errors for each in explain(node, error)]
+
+
+def _order(node: Node, path: abc.Iterable[str | int]) -> list[int]:
+    """Where a path leads to, as a number for each step: as the keys stand in the file."""
+    steps = []
+    for step in path:
+        if isinstance(node, Mapping):
+            steps.append(list(node.entries).index(str(step)))
+            node = node.entries[str(step)].value
+        elif isinstance(node, Sequence):
+            steps.append(int(step))
+            node = node.items[int(step)]
+    return steps
 
 
 def _make_validator(

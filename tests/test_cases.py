@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,18 @@ def test_compile(folder, enter, capsys):
     assert plan.pop("sources")
     assert sorted(plan.pop("files")) == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "run.sh"]
     compare(folder / "plan.json", json.dumps(plan, indent=1) + "\n")
+
+
+def test_what_is_said_does_not_depend_on_how_sets_are_ordered():
+    said = {
+        subprocess.run(
+            [sys.executable, "-m", "hcrc.compiler", "check", "workflow.yml"],
+            cwd=CASES / "errors" / "alias-of-a-misspelt-key",
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=False,
+        ).stderr
+        for seed in range(6)
+    }
+    assert len(said) == 1
+    assert b"3 errors" in said.pop()
