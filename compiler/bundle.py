@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 
 
 def write_bundle(
-    output: Path, plan: Plan, emitted: Mapping[str, bytes], sources: Json = None
+    output: Path, plan: Plan, emitted: Mapping[str, bytes | Iterable[str]], sources: Json = None
 ) -> Path:
     """Write a plan as the bundle NAME/HASH below ``output``, and return that folder.
 
@@ -78,22 +78,30 @@ def plan_table(plan: Plan, checksums: Mapping[str, str]) -> dict[str, Json]:
     }
 
 
-def _write_files(folder: Path, plan: Plan, emitted: Mapping[str, bytes]) -> dict[str, str]:
+def _write_files(
+    folder: Path, plan: Plan, emitted: Mapping[str, bytes | Iterable[str]]
+) -> dict[str, str]:
     """Write what makes the plan run; the checksum of each file by name."""
     with (folder / "jobs.jsonl").open("wb", buffering=BUFFER) as file:
         checksum, index = write_jobs(plan, file)
     files = {"jobs.idx": index, "hcrc.pyz": build_zipapp(), **emitted}
-    for name, data in files.items():
-        _write(folder / name, data)
-    sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    return {"jobs.jsonl": checksum, **sums}
+    return {
+        "jobs.jsonl": checksum,
+        **{name: _write(folder / name, data) for name, data in files.items()},
+    }
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | Iterable[str]) -> str:
+    """Write a file, a script such that it can be run; returns its checksum."""
+    sha = hashlib.sha256()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    with path.open("wb", buffering=BUFFER) as file:
+        for piece in (data,) if isinstance(data, bytes) else map(str.encode, data):
+            sha.update(piece)
+            file.write(piece)
     if path.suffix == ".sh":
         path.chmod(0o755)
+    return sha.hexdigest()
 
 
 def _move(temporary: Path, folder: Path) -> None:

@@ -33,12 +33,13 @@ class Compilation(NamedTuple):
 
     def write(self, output: Path) -> Path:
         """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
-        from .backends import shell
+        from .backends import condor, shell
         from .bundle import write_bundle
 
         if self.plan is None:
             raise ValueError("there is no plan to write")
-        return write_bundle(output, self.plan, shell.emit(), self.sources)
+        emitted = {**shell.emit(), **condor.emit(self.plan)}
+        return write_bundle(output, self.plan, emitted, self.sources)
 
 
 def compile_workflow(request: Request, disk: Disk | None = None) -> Compilation:

@@ -80,16 +80,16 @@ def write_task(task: PlannedTask) -> Pattern:
         "hcrc": ("1",),
         "id": ('"', *(task.table.id.parts if alone else (Each(task.job_id, jobs),)), '"'),
         "name": (canonical(task.name),),
-        "needs": ("[", *_needs(task), "]"),
+        "needs": ("[", *write_needs(task, ","), "]"),
         "number": (Values(range(task.first, task.stop), str),),
         "task": (canonical(task.task),),
     }
     return Pattern((*write_object(entries), "\n"), jobs)
 
 
-def _needs(task: PlannedTask) -> Parts:
-    """The jobs that each job needs; the same for all where each cell reads the same."""
-    needs = Each(lambda index: ",".join(map(str, task.needs_of(index))), len(task))
+def write_needs(task: PlannedTask, separator: str) -> Parts:
+    """The jobs that each job needs; the same text for all where each cell reads the same."""
+    needs = Each(lambda index: separator.join(map(str, task.needs_of(index))), len(task))
     if all(reading.places.is_fixed for reading in task.table.readings):
         return tuple(needs.pieces(0))
     if len(task.reads) == task.group == 1 and not task.reads[0][0].gathers:

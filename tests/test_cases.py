@@ -75,7 +75,11 @@ def test_compile(folder, enter, capsys):
     plan = json.loads((bundle / "plan.json").read_text().replace(str(place), "$CASE"))
     assert bundle.name == plan.pop("hash")
     assert plan.pop("sources")
-    assert sorted(plan.pop("files")) == ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "run.sh"]
+    submissions = [f"condor/{task['name']}.sub" for task in plan["tasks"]]
+    condor = ["condor/job.sh", "condor/post.sh", "condor/workflow.dag", *submissions]
+    files = ["hcrc.pyz", "jobs.idx", "jobs.jsonl", "run.sh", *condor]
+    assert sorted(plan.pop("files")) == sorted(files)
+    compare(folder / "workflow.dag", (bundle / "condor" / "workflow.dag").read_text())
     compare(folder / "plan.json", json.dumps(plan, indent=1) + "\n")
 
 
