@@ -120,8 +120,6 @@ def test_a_file_is_replaced_whole_and_holds_no_code(tmp_path: Path) -> None:
     assert state is not None
     assert torch.equal(state["a"], torch.ones(2))
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
-    store.remove()
-    assert store.load() is None
 
 
 def test_what_is_no_checkpoint_of_the_training_is_said_and_left_aside(tmp_path: Path) -> None:

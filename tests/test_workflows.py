@@ -1,6 +1,7 @@
 """The workflows that come with hcrc: they compile from anywhere, as they are and as people ask."""
 
 import json
+from importlib import resources
 
 import pytest
 from hcrc.compiler.cli import main
@@ -11,6 +12,11 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("USER", "me")
     return tmp_path
+
+
+def read_text(name):
+    """A file that comes with the workflows."""
+    return resources.files("hcrc.workflows").joinpath(name).read_text()
 
 
 def expand(capsys, *words):
@@ -109,3 +115,87 @@ def test_plots_go_to_a_web_area_as_well_for_a_cern_account(name, title, capsys):
     assert plot["output"] == "/some/folder/plots/test"
     rest = [job["cells"][0]["output"] for id, job in jobs.items() if id != "web"]
     assert all(output.startswith("/some/folder/") for output in rest)
+
+
+def classifier_of(capsys, name, *words):
+    """The classifier that a workflow trains."""
+    jobs = expand(capsys, name, *words)
+    (spec,) = {json.dumps(c["spec"]["classifier"]) for j in jobs.values()
+               if j["task"] == "train" for c in j["cells"]}  # fmt: skip
+    return json.loads(spec)
+
+
+def test_svb_learns_from_ggf_at_one_kl_and_is_measured_at_each(capsys):
+    classifier = classifier_of(capsys, "svb")
+    assert classifier["loss"] == {"selection": "(kl == 1) | (label != ggF)", "masks": []}
+    background, views = ["data", "ttbar"], ["ZZ", "ZH"]
+    at = {kl: f"(label != ggF) | (kl == {kl})" for kl in ("0", "1", "2.45", "5")}
+    found = [
+        (roc["positive"], roc["negative"], roc.get("selection"), roc.get("score", "sum"))
+        for roc in classifier["rocs"]
+    ]
+    assert found == [
+        (background, ["ZZ", "ZH", "ggF"], None, "sum"),
+        *((background, [name], None, "sum") for name in ("ZZ", "ZH", "ggF")),
+        *((background, ["ggF"], selection, "sum") for selection in at.values()),
+        *((views, ["ggF"], selection, "difference") for selection in at.values()),
+        (["ZZ"], ["ZH"], None, "difference"),
+    ]
+
+
+def test_svb_cuts_the_outliers_of_two_kl_and_knows_the_kl_of_each(capsys):
+    _, signal = expand(capsys, "svb")["cache"]["cells"][0]["spec"]["datasets"]
+    samples = {each["group"]: each for each in signal["samples"]}
+    kl = {name: each.get("columns", {}).get("kl") for name, each in samples.items()}
+    assert kl == {"ZZ": None, "ZH": None, "ggF_kl0": "0", "ggF_kl1": "1",
+                  "ggF_kl2p45": "2.45", "ggF_kl5": "5"}  # fmt: skip
+    cut = {name for name, each in samples.items() if "weight < 1" in each["selection"]}
+    assert cut == {"ggF_kl2p45", "ggF_kl5"}
+
+
+def test_fvt_masks_four_tag_data_of_the_signal_region(capsys):
+    classifier = classifier_of(capsys, "fvt")
+    assert classifier["loss"] == {
+        "selection": None,
+        "masks": [{"selection": "SR", "classes": ["d4"]}],
+    }
+    first = classifier["rocs"][0]
+    assert (first["positive"], first["negative"]) == (["d4", "t4"], ["d3", "t3"])
+    assert first["selection"] == "(label == d4) | (label == d3)"
+    (dataset,) = expand(capsys, "fvt")["cache"]["cells"][0]["spec"]["datasets"]
+    assert {each["columns"]["SR"] for each in dataset["samples"]} == {"SR"}
+    thinned = {each["label"]: each["prescale"] for each in dataset["samples"] if "prescale" in each}
+    assert thinned == {"t3": {"by": 10, "among": "threeTag", "weight": "weight"}}
+
+
+METADATA = """\
+datasets:
+  mixeddata:
+    UL16_preVFP: {picoAOD: {files_template: [mixXXX/UL16_preVFP.root]}}
+    UL16_postVFP: {picoAOD: {files_template: [mixXXX/UL16_postVFP.root]}}
+    UL17: {picoAOD: {files_template: [mixXXX/UL17.root]}}
+    UL18: {picoAOD: {files_template: [mixXXX/UL18.root]}}
+"""
+
+
+@pytest.mark.parametrize("name", ["SvB.Background", "SvB.Eval", "FvT.Train", "FvT.Eval"])
+def test_mixed_data_take_the_place_of_data(name, capsys, place):
+    (place / "metadata").mkdir()
+    shipped = read_text("hcr/metadata/datasets_HH4b.yml")
+    merged = shipped.replace("datasets:\n", METADATA, 1)
+    assert merged != shipped
+    (place / "metadata" / "datasets_HH4b.yml").write_text(merged)
+    (place / "new.yml").write_text(
+        "hcrc: 1\nname: new\ninclude: [hcr/datasets.yml]\ntasks:\n"
+        "  cache:\n    task: cache\n    datasets:\n"
+        f"      - {{use: HCR.{name}, with: {{base: {place}, data: false, mixed: true,"
+        " mixed_samples: 0 2}}\n"
+    )
+    (dataset,) = expand(capsys, "new.yml")["cache"]["cells"][0]["spec"]["datasets"]
+    mixed = [each for each in dataset["samples"] if each["sample"].startswith("mixed")]
+    assert not [each for each in dataset["samples"] if each["sample"] == "data"]
+    assert {(each["sample"], each["year"], *each["files"]) for each in mixed} == {
+        (f"mixed{index}", year, f"mix{index}/{year}.root")
+        for index in (0, 2)
+        for year in ("UL16_preVFP", "UL16_postVFP", "UL17", "UL18")
+    }

@@ -23,7 +23,9 @@ STATES: Final[Mapping[str, str]] = MappingProxyType({"label.MultiClass.labels": 
 COMPRESSIONS: Final = ("zstd", "lz4", "gzip")
 STAGES: Final[Mapping[str, str]] = MappingProxyType({"Final": "final", "Training": "training"})
 CACHE_HELP: Final = "result.json of the cache task"
-WORKERS: Final = {"--max-loaders": "max_loaders", "--max-trainers": "max_trainers"}
+WORKERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"--max-loaders": "max_loaders", "--max-trainers": "max_trainers"}
+)
 
 
 def label_modules(modules: tuple[Module, ...]) -> list[tuple[str, Module]]:
@@ -150,15 +152,12 @@ class Converter:
             task.add("dataset", dataset, span)
             train_model(self.draft, task, module, label)
             self.chosen_chunks(task)
-            for option, key in (
-                ("--max-loaders", "max_loaders"),
-                ("--max-trainers", "max_trainers"),
-            ):
+            for option, key in WORKERS.items():
                 given = self.options.get(option)
                 if given:
                     task.add(key, self.draft.whole(given.words[0]), given.span)
             self.device(task, self.options.get("--device"))
-        for option in ("--max-loaders", "--max-trainers", "--device"):
+        for option in (*WORKERS, "--device"):
             self.options.pop(option, None)
 
     def chosen_chunks(self, task: Task) -> None:

@@ -86,7 +86,3 @@ class CheckpointFile:
             temporary.replace(self.path)
         finally:
             temporary.unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """Remove the file, if it is there."""
-        self.path.unlink(missing_ok=True)
