@@ -18,7 +18,7 @@ from ..parse import parse
 from ..ranges import format_range
 from ..template import substitute
 from .convert import STAGES, STATES
-from .datasets import OR, REGION, WITH
+from .datasets import OR, REGION, SAMPLES, SOURCES, WITH
 from .old_settings import LEVELS, TIMESTAMP
 from .oracle import Words
 from .training import ARCHITECTURE, GHOST, SCHEDULE, SEED, STAGE
@@ -140,6 +140,9 @@ def _dataset(use: Any) -> Words:
     words += _options(use, {"max_workers": "--max-workers", "tree": "--tree", "norm": "--norm"})
     given = use.get("with", {})
     words += ["--regions", *given[REGION].split(OR)] if REGION in given else []
+    there = [word for word, parameter in SOURCES.items() if given.get(parameter)]
+    words += ["--data-source", *there] if given.keys() & {*SOURCES.values()} else []
+    words += ["--data-mixed-samples", *_range(given[SAMPLES])] if SAMPLES in given else []
     for option, each in WITH.items():
         if each.parameter in given and each.value in (None, given[each.parameter]):
             words += [option] if each.value is not None else [option, str(given[each.parameter])]

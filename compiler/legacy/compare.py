@@ -175,7 +175,7 @@ class _Fields:
         elif option == "--states":
             for word in words:
                 self.fields[label, f"{option} {word}"] = True
-        elif option == "--device":
+        elif option in ("--data-source", "--device"):
             self.fields[label, option] = sorted(set(words))
         else:
             self.fields[label, option] = words

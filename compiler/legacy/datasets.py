@@ -17,6 +17,8 @@ CHUNKS: Final = "chunks"
 ORDER: Final = ("use", "with", "norm", "friends", "tree", "max_workers")
 REGION: Final = "region"
 OR: Final = " | "
+SOURCES: Final[Mapping[str, str]] = MappingProxyType({"detector": "data", "mixed": "mixed"})
+SAMPLES: Final = "mixed_samples"
 
 
 class With(NamedTuple):
@@ -63,8 +65,21 @@ def use_dataset(draft: Draft, module: Module, label: str) -> UsedDataset:
             naming = draft.text(given.words[0])
         elif name != "--eval-base" or given.words[0] != CHUNKS:
             _not_there(draft, given, label)
+    _check_mixed(draft, use, parsed.options, label)
     ordered = {key: use[key] for key in ORDER if key in use}
     return UsedDataset(ordered if len(use) > 1 else use["use"], naming)
+
+
+def _check_mixed(
+    draft: Draft, use: dict[str, Any], options: Mapping[str, Given], label: str
+) -> None:
+    """Mixed data without samples were none at all; a definition has a sample of its own."""
+    given = use.get("with", {})
+    if given.get(SOURCES["mixed"]) and SAMPLES not in given:
+        given[SOURCES["mixed"]] = False
+        name = "--data-source"
+        message = f"{name} mixed without --data-mixed-samples: the older tool read no mixed data"
+        draft.skip((label, name), options[name].span, message)
 
 
 def _not_there(draft: Draft, given: Given, label: str) -> None:
@@ -100,6 +115,22 @@ def _regions(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, 
     use.setdefault("with", {})[REGION] = OR.join(draft.text(word) for word in given.words)
 
 
+def _source(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, str]) -> None:
+    """Which data are there: those that the detector took, mixed ones, or both."""
+    for word in given.words:
+        if word not in SOURCES:
+            draft.none(field, word.span, f"{field[1]} {word} has no counterpart")
+    there = {SOURCES[word] for word in given.words if word in SOURCES}
+    values = {parameter: parameter in there for parameter in SOURCES.values()}
+    use.setdefault("with", {}).update(values)
+
+
+def _mixed(draft: Draft, use: dict[str, Any], given: Given, field: tuple[str, str]) -> None:
+    text = draft.range(given.words, field[1])
+    if text is not None:
+        use.setdefault("with", {})[SAMPLES] = text
+
+
 def _add_with(draft: Draft, use: dict[str, Any], given: Given) -> None:
     """Give a parameter of the definition its value."""
     found = WITH[given.option.name]
@@ -112,6 +143,8 @@ def _add_with(draft: Draft, use: dict[str, Any], given: Given) -> None:
 Change = Callable[[Draft, dict[str, Any], Given, tuple[str, str]], None]
 CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
     {
+        "--data-mixed-samples": _mixed,
+        "--data-source": _source,
         "--friends": _friends,
         "--max-workers": _max_workers,
         "--norm": _norm,
