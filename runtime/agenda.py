@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from .bundle import Bundle, CellHead, JobHead, Request, Task
 from .errors import JobError
 from .record import RESULT
-from .result import KnownResults, stale_reason
 from .retire import is_retired
+from .stale import KnownResults, stale_reason
 
 Report = Callable[[CellHead, str | None], None]
 SHOWN_ERRORS = 5

@@ -20,8 +20,8 @@ from .console import printable
 from .errors import JobError, MemoryShortageError, PreemptedError, SpecError, StorageError
 from .events import EventWriter
 from .lifeline import hold_lifeline
-from .result import KnownResults, stale_reason
 from .spec import Execution, Job, read_job
+from .stale import KnownResults, stale_reason
 from .timestamp import MARK, fill_job, note_moment
 
 TASK_MODULES: Final = {

@@ -153,6 +153,11 @@ def load_result(path: str | Path) -> Result:
         raise DataError(f"{path}: not a result of hcrc 1: {error}") from error
 
 
+def is_missing(error: DataError) -> bool:
+    """Whether there is no file where one was to be read."""
+    return isinstance(error.__cause__, FileNotFoundError)
+
+
 def _read_result(value: dict[str, Any], folder: Path) -> Result:
     heir = value.pop("heir", None)
     _check_fields(value, RESULT_FIELDS, "result")

@@ -25,8 +25,8 @@ from .machine import Pool
 from .order import Order
 from .process import Launch, RunningJob, describe_code, is_retried, last_error, start_job
 from .record import RESULT, load_result
-from .result import KnownResults, stale_reason
 from .signals import SignalWatch
+from .stale import KnownResults, stale_reason
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from .console import format_seconds, printable
 from .errors import DataError, SpecError
 from .fields import compare_specs
 from .job import read_line
-from .record import RESULT
-from .result import KnownResults, Result, find_changes, load_result
+from .record import RESULT, Result, is_missing, load_result
 from .spec import Cell, Job, read_job
+from .stale import KnownResults, find_changes
 from .timestamp import fill_job
 
 STALE: Final = 3
@@ -65,8 +65,8 @@ class Explainer:
             result = load_result(home)
             reasons = [*_definition(cell, result), *_changes(result, self._known)]
         except DataError as error:
-            missing = isinstance(error.__cause__, FileNotFoundError)
-            reasons = [Reason("result", "no result yet" if missing else str(error))]
+            text = "no result yet" if is_missing(error) else str(error)
+            reasons = [Reason("result", text)]
         after = list(self._upstream(job, cell))
         ahead = {reason.name for reason in after}
         reasons = [each for each in reasons if each.kind != "definition" or each.name not in ahead]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from hcrc.runtime.errors import DataError, JobError, PreemptedError, SpecError, StorageError
-from hcrc.runtime.result import KnownResults, Result, find_changes, load_result, open_attempt
+from hcrc.runtime.result import Result, load_result, open_attempt
+from hcrc.runtime.stale import KnownResults, find_changes
 from hcrc.runtime.tasks import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

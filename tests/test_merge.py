@@ -15,15 +15,8 @@ from hcrc.runtime.data.root import open_joined
 from hcrc.runtime.data.truth import load_truth, write_truth
 from hcrc.runtime.errors import DataError, JobError, SpecError
 from hcrc.runtime.nn.roc import roc
-from hcrc.runtime.result import (
-    Heir,
-    KnownResults,
-    PlannedCell,
-    Result,
-    find_changes,
-    load_result,
-    stale_reason,
-)
+from hcrc.runtime.result import Heir, Result, load_result
+from hcrc.runtime.stale import KnownResults, PlannedCell, find_changes, stale_reason
 from hcrc.runtime.tasks import evaluate, merge, train
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -13,8 +13,9 @@ import jsonschema
 import pytest
 from hcrc.runtime import result as module
 from hcrc.runtime.errors import DataError, SpecError, StorageError
-from hcrc.runtime.result import Attempt, KnownResults, load_result, open_attempt, stale_reason
+from hcrc.runtime.result import Attempt, load_result, open_attempt
 from hcrc.runtime.spec import Cell, PlotSpec
+from hcrc.runtime.stale import KnownResults, stale_reason
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
