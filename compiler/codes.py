@@ -125,7 +125,7 @@ ERRORS: Final[Mapping[str, str]] = MappingProxyType(
         "unset-variable": "an environment variable is not set",
         "unused-axis": "an axis of a task is never used",
         "url-output": "an output is a URL",
-        "url-result": "a result that is read lies at a URL",
+        "url-result": "a result that is read lies at an address of an unknown kind",
         "useless-limit": "a parameter has a limit that its type has not",
         "wrong-reference": "a reference leads to something of another kind",
         "wrong-type": "a value has another type than its key takes",

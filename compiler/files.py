@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from .away import read_away
+
 MAX_BYTES: Final = 64 * 1024 * 1024
 RESULT: Final = "result.json"
 
@@ -36,6 +38,9 @@ class Files(Protocol):
 
     def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
         """Some keys of a result; raises :class:`OSError`, :class:`ValueError`."""
+
+    def read_away(self, url: str, keys: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Some keys of the results at an address, as :func:`.away.read_away` reads them."""
 
 
 class Disk:
@@ -90,6 +95,12 @@ class Disk:
         self.read_files[str(path)] = json.dumps(kept, sort_keys=True).encode()
         return self.read_files[str(path)]
 
+    def read_away(self, url: str, keys: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Some keys of the results at an address."""
+        found = read_away(url, keys)
+        self.read_files |= {each: text for each, text in found.items() if text is not None}
+        return found
+
 
 class OverlaidDisk(Disk):
     """The files of this machine, and one text that is none of them, at a path of its own."""
@@ -142,6 +153,12 @@ class RecordedFiles:
     def read_result(self, path: Path, keys: Sequence[str]) -> bytes:
         """What was kept of a result."""
         return self.read(path)
+
+    def read_away(self, url: str, keys: Sequence[str]) -> Mapping[str, bytes | None]:
+        """The results that were read at an address, or below it."""
+        folder = f"{url.rstrip('/')}/"
+        names = [name for name in self._texts if name == url or name.startswith(folder)]
+        return {name: self._texts[name].encode() for name in names}
 
     def _find(self, path: Path) -> str | None:
         names = [str(path)]

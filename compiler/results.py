@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .away import ROOT_URL, AwayError
 from .defaults import task_kinds
 from .diagnostics import Diagnostic
 from .files import Files
@@ -49,8 +50,7 @@ def is_path(text: str) -> bool:
 def find_results(node: Scalar, folder: Path, files: Files) -> list[FoundResult] | list[Diagnostic]:
     """The result that a path names, or those of all cells below the folder that it names."""
     if "://" in node.text:
-        message = f'"{node.text}" is a URL: results are read from local folders only'
-        return [_refuse("url-result", message, node)]
+        return _find_away(node, files)
     path = Path(os.path.normpath(folder / expand_home(node.text)))
     if path.suffix == ".json" and path.name != RESULT:
         return [_refuse("bad-result", f'"{node.text}": a result is called {RESULT}', node)]
@@ -77,10 +77,39 @@ def find_results(node: Scalar, folder: Path, files: Files) -> list[FoundResult] 
     return wrong or found
 
 
+def _find_away(node: Scalar, files: Files) -> list[FoundResult] | list[Diagnostic]:
+    """The results at an address."""
+    if not ROOT_URL.fullmatch(node.text):
+        message = f'"{node.text}" is an address of another form than root://HOST//PATH'
+        return [_refuse("url-result", message, node)]
+    try:
+        texts = files.read_away(node.text, KEPT)
+    except AwayError as error:
+        return [_refuse("unreadable-file", str(error), node)]
+    found: list[FoundResult] = []
+    wrong: list[Diagnostic] = []
+    for url, text in texts.items():
+        try:
+            if text is None:
+                wrong.append(_refuse("missing-result", f"there is no {url}", node))
+            else:
+                found.append(parse_result(url, text))
+        except ValueError as error:
+            wrong.append(_refuse("bad-result", f"{url}: {error}", node))
+    if not texts:
+        wrong = [_refuse("missing-result", f"there is no {RESULT} in {node.text}", node)]
+    return wrong or found
+
+
 def read_result(path: Path, files: Files) -> FoundResult:
     """A result; raises :class:`OSError`, :class:`ValueError`."""
+    return parse_result(str(path), files.read_result(path, KEPT))
+
+
+def parse_result(path: str, text: bytes) -> FoundResult:
+    """The result in a text that lies at a path; raises :class:`ValueError`."""
     try:
-        value = json.loads(files.read_result(path, KEPT))
+        value = json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if not isinstance(value, dict) or value.get("hcrc") != 1:
@@ -94,7 +123,7 @@ def read_result(path: Path, files: Files) -> FoundResult:
         raise ValueError(f"its spec is none of this version for {value['task']}")
     if not HASH.fullmatch(value["hash"]) or not all(map(_is_axis_value, value["axes"].values())):
         raise ValueError("its hash or its axes are wrong")
-    return FoundResult(str(path), *(value[key] for key in KEPT))
+    return FoundResult(path, *(value[key] for key in KEPT))
 
 
 def _is_axis_value(value: object) -> bool:

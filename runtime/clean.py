@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,20 +10,22 @@ from pathlib import Path
 from .bundle import Bundle
 from .locks import CELL_LOCK, lock_folder
 from .record import CHECKPOINT, RESULT
-from .result import UNFINISHED, find_attempts
+from .result import find_attempts, find_unfinished, remove_tree
+from .retire import remove_empty
+from .storage import Place, find_place
 
 
-def find_results(bundle: Bundle) -> Iterator[tuple[str, Path, Path]]:
+def find_results(bundle: Bundle) -> Iterator[tuple[str, Place, Place]]:
     """The cells with anything to remove, last first: id, folder, and the folder of its task."""
     for task in reversed(bundle.tasks):
         for head in bundle.heads(task.first, task.end):
             for cell in head.cells:
-                home = Path(cell.output)
+                home = find_place(cell.output)
                 if is_own(home / RESULT) or find_attempts(home) or (home / CHECKPOINT).exists():
-                    yield cell.id, home, Path(task.root)
+                    yield cell.id, home, find_place(task.root)
 
 
-def is_own(path: Path) -> bool:
+def is_own(path: Place) -> bool:
     """Whether a file was written by hcrc, of whatever version; a name alone says nothing."""
     try:
         value = json.loads(path.read_bytes())
@@ -33,7 +34,7 @@ def is_own(path: Path) -> bool:
     return isinstance(value, dict) and "hcrc" in value and "attempt" in value
 
 
-def remove_result(home: Path, root: Path) -> None:
+def remove_result(home: Place, root: Place) -> None:
     """Remove a cell's result, first the file that names it, and what is empty then below a root.
 
     Raises :class:`StorageError` if a process works there, or :class:`OSError`.
@@ -42,14 +43,10 @@ def remove_result(home: Path, root: Path) -> None:
         if is_own(home / RESULT):
             (home / RESULT).unlink(missing_ok=True)
         for folder in find_attempts(home):
-            shutil.rmtree(folder)
-        unfinished = [file for pattern in UNFINISHED for file in home.glob(pattern)]
-        for file in (*unfinished, home / CHECKPOINT, home / CELL_LOCK):
+            remove_tree(folder)
+        for file in (*find_unfinished(home), home / CHECKPOINT, home / CELL_LOCK):
             file.unlink(missing_ok=True)
-    below = [home, *home.parents] if home.is_relative_to(root) else []
-    with suppress(OSError):  # something else lies there
-        for folder in below[: below.index(root)] if root in below else ():
-            folder.rmdir()
+    remove_empty([home / RESULT], root)
 
 
 def remove_root_lock(lock: Path) -> None:

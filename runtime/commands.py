@@ -37,6 +37,7 @@ from .journal import Journal
 from .locks import ROOT_LOCK, hold_locks
 from .machine import Pool, count_cores, list_gpus, measure_memory_mb
 from .process import Launch, runtime_command
+from .results import read_results
 from .schedule import Outcome, Policy, Schedule
 from .summary import count_run, report_failures, summarise
 from .timestamp import forget_moment, note_moment
@@ -69,6 +70,10 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
             return why(arguments)
         if arguments.command == "inspect":
             return inspect()
+        if arguments.command == "results":
+            found = read_results(arguments.address, arguments.key)
+            print(json.dumps(found, ensure_ascii=False))
+            return 0
         return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
@@ -94,6 +99,9 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     look = commands.add_parser("inspect", help="read the headers of the files of datasets")
     look.add_argument("specs", metavar="-", choices=("-",), help='{"datasets": […]} on stdin')
+    results = commands.add_parser("results", help="tell what results at an address hold")
+    results.add_argument("address", metavar="URL", help="a result.json, or a folder of some")
+    results.add_argument("key", metavar="KEY", nargs="*", help="which of its keys")
     why = commands.add_parser("why", help="say why a job has to run, or that it has not")
     why.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder with plan.json")
     why.add_argument("job", metavar="JOB", help="its number or id; or a cell's id; or a task")

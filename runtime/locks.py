@@ -9,11 +9,12 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, TextIO
 
 from .errors import StorageError
+from .storage import Place, Url
 
 ROOT_LOCK: Final = ".hcrc.lock"
 CELL_LOCK: Final = ".lock"
@@ -32,9 +33,12 @@ def hold_locks(paths: Iterable[Path]) -> Iterator[None]:
 
 
 @contextmanager
-def lock_folder(home: Path) -> Iterator[None]:
-    """Work in a cell's folder, alone; raises :class:`StorageError` that names who does."""
-    with _hold(home / CELL_LOCK):
+def lock_folder(home: Place) -> Iterator[None]:
+    """Work in a cell's folder, alone; raises :class:`StorageError` that names who does.
+
+    At an address there are no locks: nobody is kept out.
+    """
+    with nullcontext() if isinstance(home, Url) else _hold(home / CELL_LOCK):
         yield
 
 

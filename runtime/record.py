@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from .errors import DataError
+from .storage import Place, Status, fetch, find_place, is_url
 
 RESULT = "result.json"
 CHECKPOINT = ".hcrc-checkpoint.pt"
@@ -81,14 +82,21 @@ class Result:
     spec: dict[str, Any]
     provenance: dict[str, Any]
     data: dict[str, Any]
-    folder: Path
+    folder: Place
     heir: Heir | None = None
 
-    def path(self, name: str) -> Path:
+    def place(self, name: str) -> Place:
         """Where the file of that name lies; raises :class:`DataError` if there is none."""
         if name not in self.files:
             raise DataError(f"{self.folder / RESULT}: names no file {name!r}")
         return self.folder / self.files[name].path
+
+    def path(self, name: str) -> Path:
+        """A local path of the file of that name: a copy, where the result lies elsewhere.
+
+        Raises :class:`DataError` if there is none, :class:`StorageError` if it cannot be reached.
+        """
+        return fetch(self.place(name))
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -112,13 +120,17 @@ UPSTREAM_FIELDS: Final[Fields] = {"result": (str,), "uuid": (str,)}
 HEIR_FIELDS: Final[Fields] = dict.fromkeys(("result", "cell", "uuid"), (str,))
 
 
-def read_status(path: str | Path) -> os.stat_result:
-    """What the system knows of a file, without pathlib, which takes longer than the system."""
-    return os.stat(path)  # noqa: PTH116
+def read_status(path: str | Place) -> os.stat_result | Status:
+    """What is known of a file, without pathlib, which takes longer than the system."""
+    text = str(path)
+    return find_place(text).stat() if is_url(text) else os.stat(text)  # noqa: PTH116
 
 
-def fingerprint(path: str | Path, root_uuid: str | None = None) -> InputFile:
-    """Size and modification time of a local file; raises :class:`DataError`."""
+def fingerprint(path: str | Place, root_uuid: str | None = None) -> InputFile:
+    """Size and modification time of a file.
+
+    Raises :class:`DataError`, and :class:`StorageError` where that cannot be known now.
+    """
     try:
         status = read_status(path)
     except OSError as error:
@@ -131,16 +143,19 @@ def fingerprint(path: str | Path, root_uuid: str | None = None) -> InputFile:
 class Inputs(dict[str, InputFile]):
     """Files as they were when they were opened, by path."""
 
-    def read(self, path: str | Path, root_uuid: str | None = None) -> None:
-        """Record a file; raises :class:`DataError`."""
+    def read(self, path: str | Place, root_uuid: str | None = None) -> None:
+        """Record a file; raises :class:`DataError`, :class:`StorageError`."""
         self[str(path)] = fingerprint(path, root_uuid)
 
 
-def load_result(path: str | Path) -> Result:
-    """The result in a ``result.json``; raises :class:`DataError` if it is not one."""
+def load_result(path: str | Place) -> Result:
+    """The result in a ``result.json``.
+
+    Raises :class:`DataError` if it is not one, :class:`StorageError` where it cannot be read now.
+    """
+    text = str(path)
     try:
-        with open(path, "rb") as stream:
-            value = STRICT_JSON.decode(stream.read().decode())
+        value = STRICT_JSON.decode(_read(text).decode())
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -148,7 +163,8 @@ def load_result(path: str | Path) -> Result:
     if type(value) is not dict or value.pop("hcrc", None) != 1:
         raise DataError(f"{path}: not a result of hcrc 1")
     try:
-        return _read_result(value, Path(os.path.abspath(path)).parent)  # noqa: PTH100
+        home = find_place(text if is_url(text) else os.path.abspath(text)).parent  # noqa: PTH100
+        return _read_result(value, home)
     except ValueError as error:
         raise DataError(f"{path}: not a result of hcrc 1: {error}") from error
 
@@ -158,7 +174,14 @@ def is_missing(error: DataError) -> bool:
     return isinstance(error.__cause__, FileNotFoundError)
 
 
-def _read_result(value: dict[str, Any], folder: Path) -> Result:
+def _read(text: str) -> bytes:
+    if is_url(text):
+        return find_place(text).read_bytes()
+    with open(text, "rb") as stream:
+        return stream.read()
+
+
+def _read_result(value: dict[str, Any], folder: Place) -> Result:
     heir = value.pop("heir", None)
     _check_fields(value, RESULT_FIELDS, "result")
     value["files"] = {

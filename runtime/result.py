@@ -3,7 +3,8 @@
 A cell's folder holds ``result.json`` and one folder for each attempt that is not yet cleaned up.
 Everything an attempt writes lies in its own folder; ``result.json`` is replaced last, after all it
 names is on disk, and names the files that count, so whatever dies earlier leaves the earlier
-result as it was.
+result as it was. A cell's folder may be a root:// address: the attempt is made in a local folder
+then, and its files are copied, ``result.json`` last.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +43,7 @@ from .record import (
     load_result,
 )
 from .spec import Cell
+from .storage import Place, Url, find_place
 
 __all__ = [
     "RESULT",
@@ -58,7 +61,9 @@ __all__ = [
     "write_json",
 ]
 
-UNFINISHED: Final = (f".{RESULT}.*.tmp", f"{CHECKPOINT}.*.tmp")
+UNFINISHED: Final = re.compile(
+    rf"\.{re.escape(RESULT)}\..*\.tmp|\.?{re.escape(CHECKPOINT)}\..*\.tmp"
+)
 ATTEMPT_PREFIX = "try-"
 ATTEMPT: Final = re.compile(ATTEMPT_PREFIX + r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 LIBRARIES = ("torch", "numpy", "awkward", "uproot", "matplotlib")
@@ -73,6 +78,13 @@ class Attempt:
     started: float = field(default_factory=time.time)
     inputs: Inputs = field(default_factory=Inputs)
     upstream: dict[str, Upstream] = field(default_factory=dict)
+    outputs: dict[str, OutputFile] = field(default_factory=dict)
+    counts: bool = False
+
+    @property
+    def home(self) -> Place:
+        """The cell's folder."""
+        return find_place(self.cell.output)
 
     @property
     def name(self) -> str:
@@ -85,11 +97,15 @@ class Attempt:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def read(self, path: str | Path, root_uuid: str | None = None) -> None:
+    def address(self, path: Path) -> str:
+        """Where a file of the attempt will lie when it counts: its absolute path, or its URL."""
+        return str(self.home / self.name / path.relative_to(self.folder).as_posix())
+
+    def read(self, path: str | Place, root_uuid: str | None = None) -> None:
         """Record an input, so that a change of it makes the result stale."""
         self.inputs.read(path, root_uuid)
 
-    def read_result(self, path: str | Path, cell_hash: str | None = None) -> Result:
+    def read_result(self, path: str | Place, cell_hash: str | None = None) -> Result:
         """Load and record a result of another cell; its hash must be the one planned."""
         result = load_result(path)
         if cell_hash is not None and result.hash != cell_hash:
@@ -97,16 +113,27 @@ class Attempt:
         self.upstream[str(path)] = Upstream(str(path), result.uuid)
         return result
 
+    def publish(self, files: dict[str, Path]) -> None:
+        """Put files, by name, where they will count: on disk with their folders, or copied.
+
+        They lie in the attempt's folder. Raises :class:`StorageError`, :class:`OSError`.
+        """
+        fresh = {name: path for name, path in files.items() if name not in self.outputs}
+        self.outputs |= {name: _describe(path, self.folder) for name, path in fresh.items()}
+        if isinstance(self.home, Url):
+            for name, path in fresh.items():
+                (self.home / self.outputs[name].path).store(path)
+            return
+        for folder in {parent for path in fresh.values() for parent in _folders(path, self.home)}:
+            _sync_folder(folder)
+
     def commit(self, files: dict[str, Path], data: dict[str, Any], **provenance: Any) -> Result:
         """Make this attempt the cell's result: files by name, and the task's own data.
 
-        The files lie in the attempt's folder; they and their folders are on disk before
-        ``result.json`` names them. Raises :class:`OSError` where that cannot be done.
+        The files are published before ``result.json`` names them. Raises :class:`StorageError`,
+        :class:`OSError` where that cannot be done.
         """
-        home = Path(self.cell.output)
-        outputs = {name: _describe(path, self.folder) for name, path in files.items()}
-        for folder in {parent for path in files.values() for parent in _folders(path, home)}:
-            _sync_folder(folder)
+        self.publish(files)
         result = Result(
             uuid=str(uuid.uuid4()),
             cell=self.cell.id,
@@ -114,15 +141,16 @@ class Attempt:
             task=self.cell.task,
             hash=self.cell.hash,
             attempt=self.name,
-            files=outputs,
+            files=self.outputs,
             inputs=list(self.inputs.values()),
             upstream=list(self.upstream.values()),
             spec=self.cell.raw,
             provenance=_provenance(self.started) | provenance,
             data=data,
-            folder=home,
+            folder=self.home,
         )
         replace_result(result)
+        self.counts = True
         return result
 
 
@@ -131,11 +159,41 @@ def open_attempt(cell: Cell) -> Iterator[Attempt]:
     """An attempt at the cell, alone in its folder.
 
     What earlier attempts left behind is removed, and so is this one's folder if it fails.
-    Raises :class:`StorageError` if another process works in the folder.
+    Raises :class:`StorageError` if another process works in the folder. At an address nobody can
+    be kept out: only the attempt that counted before is removed there, and this one if it fails.
     """
-    if "://" in cell.output:
-        raise SpecError(f"{cell.output}: results are written to local folders only")
-    home = Path(cell.output)
+    home = find_place(cell.output)
+    with _open_away(cell, home) if isinstance(home, Url) else _open_here(cell, home) as attempt:
+        yield attempt
+
+
+@contextmanager
+def _open_away(cell: Cell, home: Url) -> Iterator[Attempt]:
+    """An attempt in a local folder, whose files go to an address."""
+    before = _find_counting(home)
+    with tempfile.TemporaryDirectory(prefix="hcrc-") as scratch:
+        attempt = Attempt(cell, Path(scratch) / _attempt_name())
+        attempt.folder.mkdir()
+        try:
+            yield attempt
+        finally:
+            gone = before if attempt.counts else attempt.name if attempt.outputs else None
+            if gone is not None:
+                with suppress(OSError, StorageError):  # nobody counts on it
+                    remove_tree(home / gone)
+
+
+def _find_counting(home: Url) -> str | None:
+    """The name of the attempt that counts; None if none does."""
+    try:
+        return load_result(home / RESULT).attempt
+    except DataError:
+        return None
+
+
+@contextmanager
+def _open_here(cell: Cell, home: Path) -> Iterator[Attempt]:
+    """An attempt in a folder of its own in the cell's folder."""
     with lock_folder(home):
         try:
             _sweep(home)
@@ -160,9 +218,8 @@ def _sweep(home: Path) -> None:
 
     Where ``result.json`` cannot be read now, any of them may be the one that counts.
     """
-    for pattern in UNFINISHED:
-        for file in home.glob(pattern):
-            file.unlink(missing_ok=True)
+    for file in find_unfinished(home):
+        file.unlink(missing_ok=True)
     try:
         kept = load_result(home / RESULT).attempt
     except DataError as error:
@@ -171,13 +228,33 @@ def _sweep(home: Path) -> None:
         kept = ""
     for folder in find_attempts(home):
         if folder.name != kept:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(str(folder), ignore_errors=True)
 
 
-def find_attempts(home: Path) -> list[Path]:
+def find_attempts(home: Place) -> list[Place]:
     """The folders of attempts at a cell; whatever else lies there is somebody's own."""
-    found = home.glob(f"{ATTEMPT_PREFIX}*")
-    return [path for path in found if ATTEMPT.fullmatch(path.name) and not path.is_symlink()]
+    found = [path for path in _list_folder(home) if ATTEMPT.fullmatch(path.name)]
+    return [path for path in found if isinstance(path, Url) or not path.is_symlink()]
+
+
+def find_unfinished(home: Place) -> list[Place]:
+    """The files in a cell's folder that were not finished under their own names."""
+    return [path for path in _list_folder(home) if UNFINISHED.fullmatch(path.name)]
+
+
+def _list_folder(home: Place) -> list[Place]:
+    try:
+        return list(home.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def remove_tree(folder: Place) -> None:
+    """Remove a folder with all that is in it."""
+    if isinstance(folder, Url):
+        folder.remove_tree()
+    else:
+        shutil.rmtree(folder)
 
 
 def _folders(path: Path, home: Path) -> list[Path]:
@@ -204,12 +281,22 @@ def _describe(path: Path, folder: Path) -> OutputFile:
 
 
 def replace_result(result: Result) -> None:
-    """Write a result in place of the one in its folder; raises :class:`OSError`."""
+    """Write a result in place of the one in its folder.
+
+    Raises :class:`StorageError`, :class:`OSError`.
+    """
     value = asdict(result)
     del value["folder"]
     if result.heir is None:
         del value["heir"]
-    write_json(result.folder / RESULT, {"hcrc": 1, **value})
+    value = {"hcrc": 1, **value}
+    if isinstance(result.folder, Path):
+        write_json(result.folder / RESULT, value)
+        return
+    with tempfile.TemporaryDirectory(prefix="hcrc-") as scratch:
+        path = Path(scratch) / RESULT
+        write_json(path, value)
+        (result.folder / RESULT).store(path)
 
 
 def _provenance(started: float) -> dict[str, Any]:

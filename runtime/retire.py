@@ -6,15 +6,15 @@ it again. Whoever has to read the files finds that they are gone, and after whom
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from .errors import DataError
 from .locks import lock_folder
 from .record import RESULT, Heir, Result, load_result
 from .result import replace_result
+from .storage import Place
 
 
 def retire_files(result: Result, names: Collection[str], heir: Result) -> int:
@@ -33,16 +33,27 @@ def retire_files(result: Result, names: Collection[str], heir: Result) -> int:
         gone = [row for name, row in result.files.items() if name in names]
         for row in gone:
             (result.folder / row.path).unlink(missing_ok=True)
-        _remove_empty({result.folder / row.path for row in gone}, result.folder)
+        remove_empty({result.folder / row.path for row in gone}, result.folder)
     return sum(row.size for row in gone)
 
 
-def _remove_empty(files: Collection[Path], home: Path) -> None:
-    """Remove folders that held nothing else, deepest first."""
-    folders = {parent for file in files for parent in file.parents if home in parent.parents}
-    for folder in sorted(folders, reverse=True):
+def remove_empty(files: Iterable[Place], home: Place) -> None:
+    """Remove the folders below one that held nothing but these files, deepest first."""
+    folders = {folder for file in files for folder in folders_below(file, home)}
+    for folder in sorted(folders, key=str, reverse=True):
         with suppress(OSError):  # something else lies there
             folder.rmdir()
+
+
+def folders_below(place: Place, home: Place) -> list[Place]:
+    """The folders between a place and one that it lies below, deepest first; none otherwise."""
+    folders, folder = [], place.parent
+    while folder != home:
+        if folder == folder.parent:
+            return []
+        folders.append(folder)
+        folder = folder.parent
+    return folders
 
 
 def is_retired(path: str) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from .agenda import Agenda, result_key
 from .bundle import Bundle, CellHead, JobHead, Request
 from .console import Console, format_seconds
-from .errors import DataError
+from .errors import DataError, StorageError
 from .events import EventReader
 from .journal import Journal
 from .machine import Pool
@@ -180,12 +180,19 @@ class Schedule:
         stale = {}
         for index in cells:
             cell = head.cells[index]
-            reason = stale_reason(cell, self._known)
+            reason = self._reason(cell)
             if reason is None and cell.output in before and before[cell.output] == _uuid(cell):
                 reason = "forced"
             if reason is not None:
                 stale[index] = reason
         return stale
+
+    def _reason(self, cell: CellHead) -> str | None:
+        """Why a cell's result does not hold, or is not known to."""
+        try:
+            return stale_reason(cell, self._known)
+        except StorageError as error:
+            return str(error)
 
     def _watch(self) -> None:
         for number, job in list(self._running.items()):
@@ -283,5 +290,5 @@ class Schedule:
 def _uuid(cell: CellHead) -> str | None:
     try:
         return load_result(f"{cell.output}/{RESULT}").uuid
-    except DataError:
+    except (DataError, StorageError):
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from .agenda import Agenda
 from .bundle import Bundle, Task
 from .console import format_seconds, printable
-from .errors import DataError
+from .errors import DataError, StorageError
 from .process import describe_code
 from .record import RESULT, load_result
 from .schedule import Outcome, TaskTime
@@ -46,11 +46,11 @@ def _result_lines(bundle: Bundle, task: Task) -> Iterator[str]:
 def _summary(path: str) -> list[str]:
     try:
         result = load_result(path)
-    except DataError:
+    except (DataError, StorageError):
         return []
     lines = result.data.get("summary")
     known = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
-    plots = [str(result.path(name)) for name in result.files if name.endswith(".png")]
+    plots = [str(result.place(name)) for name in result.files if name.endswith(".png")]
     return known[:SHOWN_LINES] + plots[:SHOWN_LINES]
 
 

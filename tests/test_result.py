@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from importlib import resources
@@ -312,10 +311,3 @@ def test_what_is_no_result_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError) as caught:
         load_result(path)
     assert "\n" not in str(caught.value)
-
-
-def test_a_result_is_not_written_to_a_url(tmp_path):
-    cell = dataclasses.replace(make_cell(tmp_path), output="root://server//store/plot")
-    with pytest.raises(SpecError, match="written to local folders only"), open_attempt(cell):
-        pass
-    assert list(tmp_path.iterdir()) == []

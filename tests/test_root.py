@@ -262,17 +262,6 @@ def test_a_corrupt_basket_is_named_by_its_branch(tmp_path: Path) -> None:
     assert read(base, ["y"], stop=1000)["y"][-1] == 999
 
 
-def test_urls_are_refused_until_they_are_supported(base: Path) -> None:
-    friend = add_friend(base, "f", {"y": np.zeros(10)})
-    text = base.with_name("f.json").read_text()
-    base.with_name("f.json").write_text(text.replace(str(base.parent), "root://host//store"))
-    assert message(base, ["y"], friend, kind=SpecError) == (
-        "root://host//store/f.0_10.root: root:// is not supported yet; only local files are read"
-    )
-    with pytest.raises(SpecError, match=r"^root://host//a/f\.json: root:// is not supported yet"):
-        read_friend("f.json@@f", "root://host//a")
-
-
 @pytest.mark.parametrize(
     ("value", "key", "expected"),
     [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor
 from ..errors import DataError, SpecError
 from ..nn.prepare import COLUMNS, prepare
 from ..spec import Dataset, Norm, Sample
+from ..storage import Place
 from .expression import Expression, parse
 from .friend import FriendTree, read_friend
 from .ids import Ids
@@ -49,7 +49,7 @@ class SampleFile:
 
     dataset: str
     sample: Sample
-    path: Path
+    path: Place
     tree: str
     friends: list[FriendTree]
     selection: Expression | None

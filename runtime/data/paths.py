@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import DataError, JobError, SpecError, StorageError
+from ..storage import Place, find_place, is_url
 
 TRANSIENT: Final = {
     errno.EIO,
@@ -22,17 +23,17 @@ TRANSIENT: Final = {
 }
 
 
-def resolve(path: str, base: str) -> Path:
-    """A local, absolute path; a relative one lies beside ``base``.
+def resolve(path: str, base: str) -> Place:
+    """An absolute path or an address; a relative one lies beside ``base``.
 
-    Raises :class:`SpecError` for a URL, and for a path that no line can show.
+    Raises :class:`SpecError` for an address that is not root://, and for a path that no line can
+    show.
     """
     if not path.isprintable():
         raise SpecError(f"{path!r}: not a path of printable characters")
-    joined = path if "://" in path else os.path.join(base, path)  # noqa: PTH118
-    if "://" in joined:
-        scheme = joined.partition("://")[0]
-        raise SpecError(f"{joined}: {scheme}:// is not supported yet; only local files are read")
+    joined = path if is_url(path) else os.path.join(base, path)  # noqa: PTH118
+    if is_url(joined):
+        return find_place(joined)
     return Path(os.path.normpath(Path(joined).absolute()))
 
 

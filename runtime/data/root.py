@@ -18,13 +18,15 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, JobError, StorageError
+from ..storage import Place, Url
 from .friend import BaseFile, FriendTree, Range
 from .paths import first_line, resolve, storage_error, suggest
 
 Values: TypeAlias = NDArray[Any]
-Record: TypeAlias = Callable[[Path, str], None]
+Record: TypeAlias = Callable[[Place, str], None]
 NUMBERS: Final = "biuf"
+HEADER: Final = 403  # bytes, the least that a ROOT file can have
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Jagged:
 class Tree:
     """A TTree of an open file that was found whole."""
 
-    path: Path
+    path: Place
     name: str
     uuid: str
     entries: int
@@ -64,7 +66,10 @@ class Tree:
             array = self.handle[branch].array(entry_start=start, entry_stop=stop, library="ak")
             column = _to_column(array)
         except OSError as error:
-            raise storage_error(f'{self}: branch "{branch}"', error) from error
+            where = f'{self}: branch "{branch}"'
+            if isinstance(self.path, Url):
+                raise StorageError(f"{where}: {first_line(error)}") from error
+            raise storage_error(where, error) from error
         except Exception as error:
             reason = first_line(error)
             raise DataError(f'{self}: branch "{branch}": cannot be read: {reason}') from error
@@ -87,17 +92,21 @@ def _to_column(array: Any) -> Values | Jagged | None:
 
 
 @contextmanager
-def open_tree(path: Path, name: str) -> Iterator[Tree]:
+def open_tree(path: Place, name: str) -> Iterator[Tree]:
     """A tree of a ROOT file; raises :class:`DataError` if the file or the tree is not whole."""
     with ExitStack() as stack:
         try:
             size = path.stat().st_size
-            directory = stack.enter_context(uproot.open(path, object_cache=None, array_cache=None))
+            directory = stack.enter_context(_open_file(path))
             end = int(directory.file.fEND)
         except OSError as error:
-            if error.errno is None:  # uproot says so of a file that is too short for a header
-                raise DataError(f"{path}: {size} bytes are no ROOT file") from error
-            raise storage_error(path, error) from error
+            if error.errno is not None:
+                raise storage_error(path, error) from error
+            if isinstance(path, Url) and size >= HEADER:
+                raise StorageError(f"{path}: {first_line(error)}") from error
+            raise DataError(f"{path}: {size} bytes are no ROOT file") from error
+        except JobError:
+            raise
         except Exception as error:
             raise DataError(f"{path}: not a readable ROOT file: {first_line(error)}") from error
         if end > size:
@@ -105,7 +114,15 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
         yield _get_tree(path, name, directory)
 
 
-def _get_tree(path: Path, name: str, directory: Any) -> Tree:
+def _open_file(path: Place) -> Any:
+    """An open ROOT file: the bytes that are asked for come from its server, many at a time."""
+    if isinstance(path, Path):
+        return uproot.open(path, object_cache=None, array_cache=None)
+    handler = uproot.source.xrootd.XRootDSource
+    return uproot.open({str(path): None}, handler=handler, object_cache=None, array_cache=None)
+
+
+def _get_tree(path: Place, name: str, directory: Any) -> Tree:
     known = list(directory.keys(cycle=False, recursive=True))
     if name not in known:
         raise DataError(f'{path}: there is no tree "{name}"{suggest(name, known)}')
@@ -192,7 +209,7 @@ class JoinedTree:
 
 @contextmanager
 def open_joined(
-    path: Path, name: str, friends: list[FriendTree], branches: Iterable[str], record: Record
+    path: Place, name: str, friends: list[FriendTree], branches: Iterable[str], record: Record
 ) -> Iterator[JoinedTree]:
     """A base tree and its friends, opened for ``branches``.
 
@@ -249,7 +266,7 @@ class _Opener:
     stack: ExitStack
     record: Record
 
-    def open(self, path: Path, name: str) -> Tree:
+    def open(self, path: Place, name: str) -> Tree:
         tree = self.stack.enter_context(open_tree(path, name))
         self.record(path, tree.uuid)
         return tree

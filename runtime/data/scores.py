@@ -51,6 +51,6 @@ def chunk_path(
     return chosen
 
 
-def file_range(path: Path, tree: str, own: str, start: int, stop: int) -> Range:
-    """The entries of a base file that a file of their own goes with."""
-    return Range(start, stop, Chunk(str(path.absolute()), tree, own, stop - start))
+def file_range(address: str, tree: str, own: str, start: int, stop: int) -> Range:
+    """The entries of a base file that a file of their own, at an address, goes with."""
+    return Range(start, stop, Chunk(address, tree, own, stop - start))

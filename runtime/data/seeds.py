@@ -7,7 +7,6 @@ of their events, which has to be the same for all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, SpecError
 from ..result import RESULT, Attempt, Result
 from ..spec import Reference
+from ..storage import Place
 from .friend import BaseFile, FriendTree, parse_friend
 from .shape import CLASSIFIER, Maybe, check_data
 from .stage import FINETUNING, STAGES, TRAINING, models_stage
@@ -55,7 +55,7 @@ class Seed:
     scored_by: list[NDArray[np.int16]] = field(default_factory=list)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         """Where the evaluation's result lies."""
         return self.result.folder / RESULT
 
@@ -106,7 +106,7 @@ def read_stage(result: Result, trained: Result) -> str:
     return str(stage)
 
 
-def check_rocs(classifier: Json, path: Path) -> None:
+def check_rocs(classifier: Json, path: Place) -> None:
     """Raises :class:`DataError` for a ROC curve of something that is not a class."""
     for row in classifier["rocs"]:
         for name in (*row["positive"], *row["negative"]):

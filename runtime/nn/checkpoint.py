@@ -6,14 +6,18 @@ alone, so that it loads with ``weights_only``. It is replaced in one step.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import torch
+
+from ..storage import Place
 
 State = dict[str, Any]
 VERSION: Final = 1
@@ -57,7 +61,7 @@ class CheckpointFile:
     A file of another key, or one that cannot be read, counts as none.
     """
 
-    path: Path
+    path: Place
     key: str
     warn: Callable[[str], None] = lambda text: None
 
@@ -66,7 +70,8 @@ class CheckpointFile:
         if not self.path.exists():
             return None
         try:
-            value = torch.load(self.path, map_location="cpu", weights_only=True)
+            stream = io.BytesIO(self.path.read_bytes())
+            value = torch.load(stream, map_location="cpu", weights_only=True)
             if value["hcrc"] == VERSION and value["key"] == self.key:
                 state: State = value["state"]
                 return state
@@ -76,13 +81,22 @@ class CheckpointFile:
         return None
 
     def save(self, state: State) -> None:
-        """Write the state in place of the last one, on disk on return; raises OSError."""
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        """Write the state in place of the last one, kept on return; raises OSError."""
+        if isinstance(self.path, Path):
+            self._save(state, self.path)
+            return
+        with tempfile.TemporaryDirectory(prefix="hcrc-") as scratch:
+            path = Path(scratch) / self.path.name
+            self._save(state, path)
+            self.path.store(path)
+
+    def _save(self, state: State, path: Path) -> None:
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as stream:
                 torch.save({"hcrc": VERSION, "key": self.key, "state": state}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(self.path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from ..job import Context
 from ..process import describe_code
 from ..result import Attempt, open_attempt
 from ..spec import Cell, CommandSpec, Piece
+from ..storage import is_url
 
 T = TypeVar("T")
 GRACE_S: Final = 10.0
@@ -63,17 +64,21 @@ def output_path(attempt: Attempt, name: str, path: str) -> Path:
 
 
 def read_inputs(attempt: Attempt, spec: CommandSpec) -> dict[str, list[str]]:
-    """The absolute paths of each input, which are recorded as what the result was made of."""
+    """The absolute paths or addresses of each input, recorded as what the result was made of."""
     paths: dict[str, list[str]] = {name: [] for name in (*spec.inputs, *spec.files)}
     for name, references in spec.inputs.items():
         for reference in references:
             attempt.read_result(reference.result, reference.hash)
-            paths[name].append(os.path.abspath(reference.result))  # noqa: PTH100
+            paths[name].append(_absolute(reference.result))
     for name, files in spec.files.items():
         for file in files:
             attempt.read(file)
-            paths[name].append(os.path.abspath(file))  # noqa: PTH100
+            paths[name].append(_absolute(file))
     return paths
+
+
+def _absolute(path: str) -> str:
+    return path if is_url(path) else os.path.abspath(path)  # noqa: PTH100
 
 
 def fill_words(

@@ -217,7 +217,8 @@ def score_files(
         attempt.inputs.update(scored.inputs)
         files[truth.stem] = truth
         for place, (path, own) in enumerate(zip(scored.target.paths, scored.uuids, strict=True)):
-            friends[place].append((base, [file_range(path, base.name, own, 0, entries)]))
+            address = attempt.address(path)
+            friends[place].append((base, [file_range(address, base.name, own, 0, entries)]))
             files[f"chunk-{scoring.models[place].fold}-{len(sources):04d}"] = path
         source = {"path": base.path, "uuid": base.uuid, "tree": base.name, "entries": entries}
         sources.append({**source, "sample": row.file.sample_id, "truth": truth.stem})
@@ -255,7 +256,7 @@ def describe_models(scoring: Scoring) -> dict[str, Json]:
     """Which models scored: what the merge needs to prove that none of them saw the event."""
     trained = scoring.trained
     rows = [
-        {"fold": row["fold"], "ids": str(trained.path(row["ids"]))}
+        {"fold": row["fold"], "ids": str(trained.place(row["ids"]))}
         for row in trained.data["models"]
     ]
     models = {"result": str(trained.folder / RESULT), "uuid": trained.uuid, "models": rows}

@@ -41,6 +41,7 @@ from ..nn.areas import describe_events, measure_areas
 from ..result import Attempt, Inputs, Result, open_attempt
 from ..retire import retire_files
 from ..spec import Cell, Dataset, MergeSpec
+from ..storage import fetch, find_place
 from ..strict import read
 
 Json: TypeAlias = Any
@@ -65,12 +66,12 @@ class Scores:
 
 @dataclass(frozen=True)
 class Target:
-    """A base file, and where which of its entries go."""
+    """A base file, and where which of its entries are written, and lie when they count."""
 
     base: BaseFile
     file: SampleFile
     entries: int
-    paths: list[tuple[int, int, Path]]
+    paths: list[tuple[int, int, Path, str]]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def merge(attempt: Attempt, context: Context) -> None:
     ids: list[Ids] = []
 
     def take(part: Merged) -> None:
-        for number, (_, _, path) in enumerate(part.target.paths):
+        for number, (_, _, path, _) in enumerate(part.target.paths):
             files[f"chunk-{len(data):04d}" + (f"-{number:04d}" if spec.step else "")] = path
         data.append((part.target.base, part.ranges))
         ids.append(part.ids)
@@ -137,6 +138,7 @@ def merge(attempt: Attempt, context: Context) -> None:
     check_unique(ids, [target.base.path for target in targets], first["samples"])
     check_events(seeds, concatenate(ids))
     friend = to_json(spec.name, written, data)
+    attempt.publish(files)
     verify(friend, targets)
     said = describe(seeds, scores, len(concatenate(ids)))
     result = attempt.commit(files, {"friend": friend, **said})
@@ -177,7 +179,8 @@ def list_targets(attempt: Attempt, seed: Seed, spec: MergeSpec) -> list[Target]:
             (0, 0)
         ]:
             name = chunk_path(spec.naming, spec.name, base, start, stop, used)
-            paths.append((start, stop, attempt.path(f"chunks/{name}")))
+            path = attempt.path(f"chunks/{name}")
+            paths.append((start, stop, path, attempt.address(path)))
         targets.append(Target(base, files[base.path, base.name], row["entries"], paths))
     return targets
 
@@ -194,11 +197,11 @@ def merge_file(target: Target, merging: Merging) -> Merged:
     mean, spread = average([matrix for matrix, _ in joined])
     values = np.hstack([mean, spread]).astype(np.float32).T
     ranges = []
-    for start, stop, path in target.paths:
+    for start, stop, path, address in target.paths:
         rows = {name: row[start:stop] for name, row in zip(merging.written, values, strict=False)}
         with write_scores(path, base.name, merging.written) as (own, extend):
             extend(rows)
-        ranges.append(file_range(path, base.name, own, start, stop))
+        ranges.append(file_range(address, base.name, own, start, stop))
     selected = truth.label != NO_LABEL
     known = [i for i, name in enumerate(merging.columns) if name.startswith("p_")]
     return Merged(
@@ -301,7 +304,7 @@ def check_events(seeds: list[Seed], ids: Ids) -> None:
         refuse(seed, ids, np.flatnonzero(by == SEVERAL_MODELS), "scored by more than one model")
         for place, row in enumerate(seed.result.data["models"]["models"]):
             own = np.flatnonzero(by == place)
-            leaked = find_common(ids.take(own), trained_ids(seed, Path(row["ids"])))
+            leaked = find_common(ids.take(own), trained_ids(seed, fetch(find_place(row["ids"]))))
             reason = f"scored by the model of fold {row['fold']}, which trained on it"
             refuse(seed, ids, own[leaked], reason)
 

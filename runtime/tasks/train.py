@@ -110,7 +110,7 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     for number, attempt in enumerate(attempts):
         commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
     for attempt in attempts:
-        (Path(attempt.cell.output) / CHECKPOINT).unlink(missing_ok=True)
+        (attempt.home / CHECKPOINT).unlink(missing_ok=True)
 
 
 def open_checkpoint(
@@ -123,7 +123,7 @@ def open_checkpoint(
     cells = [[attempt.cell.hash, attempt.cell.raw] for attempt in attempts]
     made_of = json.dumps([cells, checksums, device.type], sort_keys=True)
     key = hashlib.sha256(made_of.encode()).hexdigest()
-    return CheckpointFile(Path(attempts[0].cell.output) / CHECKPOINT, key, reporter.warn)
+    return CheckpointFile(attempts[0].home / CHECKPOINT, key, reporter.warn)
 
 
 def list_trainees(specs: list[TrainSpec]) -> list[Trainee]:
@@ -202,7 +202,7 @@ def read_checksum(path: Path) -> str:
 def changed_files(source: Result, checksums: dict[str, str]) -> list[str]:
     """A line for each file that has other checksums than its result records."""
     return [
-        f"{source.path(name)} is no longer what {source.cell} wrote"
+        f"{source.place(name)} is no longer what {source.cell} wrote"
         for name, checksum in checksums.items()
         if checksum != source.files[name].sha256
     ]
