@@ -24,7 +24,7 @@ tasks:
   evaluate: {task: evaluate, models: train, datasets: [Data]}
   merge: {task: merge, predictions: evaluate, name: SvB}
 """
-EDGE = re.compile(r"PARENT (n\d+(?: n\d+)*) CHILD (n\d+(?: n\d+)*)")
+EDGE = re.compile(r"PARENT (\d+(?: \d+)*) CHILD (\d+(?: \d+)*)")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_runs_after_what_is_as_in_the_plan(compiled, group):
         lines = (bundle / "condor" / "workflow.dag").read_text().splitlines()
         edges = [EDGE.fullmatch(line) for line in lines if line.startswith("PARENT")]
         pairs = [
-            (int(parent[1:]), int(child[1:]))
+            (int(parent), int(child))
             for edge in edges
             for child in edge[2].split()
             for parent in edge[1].split()
@@ -65,16 +65,16 @@ def test_what_runs_after_what_is_as_in_the_plan(compiled, group):
             (need, job["number"]) for job in jobs for need in job["needs"]
         )
         nodes = [line.split()[1:] for line in lines if line.startswith("JOB")]
-        assert nodes == [[f"n{job['number']}", f"../../condor/{job['name']}.sub"] for job in jobs]
+        assert nodes == [[str(job["number"]), f"../../condor/{job['name']}.sub"] for job in jobs]
         assert [line for line in lines if line.startswith("VARS")] == [
-            f'VARS n{job["number"]} index="{job["number"]}"' for job in jobs
+            'VARS ALL_NODES index="$(JOB)"'
         ]
 
 
 def test_many_that_need_the_same_are_one_line(compiled):
     dag = (compiled() / "condor" / "workflow.dag").read_text()
-    assert "\nPARENT n0 CHILD n1 n2 n3 n4 n5\n" in dag
-    assert "\nPARENT n6 n7 n8 n9 n10 CHILD n11\n" in dag
+    assert "\nPARENT 0 CHILD 1 2 3 4 5\n" in dag
+    assert "\nPARENT 6 7 8 9 10 CHILD 11\n" in dag
 
 
 def test_resources_are_asked_for_and_no_others(compiled):

@@ -1,6 +1,6 @@
 """The HTCondor backend: a plan in, the files below ``condor/`` that hand it to DAGMan out.
 
-``workflow.dag``, a node ``nN`` for each job N; ``TASK.sub``, how the jobs of a task are submitted;
+``workflow.dag``, a node for each job, called by its number; ``TASK.sub``, how the jobs of a task are submitted;
 ``job.sh``, which runs one; ``post.sh``, which says after each whether DAGMan tries it again. A
 bundle is never changed, so DAGMan runs in ``run/condor`` inside it, on a copy of ``workflow.dag``:
 paths start there, and jobs log to ``run/logs``. The bundle lies on a file system that all machines
@@ -25,7 +25,7 @@ from ..values import Json
 
 FOLDER: Final = "condor"
 RETRIES: Final = 2
-SEPARATOR: Final = " n"
+SEPARATOR: Final = " "
 
 
 def emit(plan: Plan) -> dict[str, bytes | Iterator[str]]:
@@ -53,9 +53,8 @@ def write_dag(plan: Plan) -> Iterator[str]:
 
 def _nodes(task: PlannedTask) -> Iterator[str]:
     numbers = Values(range(task.first, task.stop), str)
-    submit = f" ../../{FOLDER}/{task.name}.sub\nVARS n"
-    parts = ("JOB n", numbers, submit, numbers, ' index="', numbers, '"\n')
-    return _batches(Pattern(parts, len(task)))
+    submit = f" ../../{FOLDER}/{task.name}.sub\n"
+    return _batches(Pattern(("JOB ", numbers, submit), len(task)))
 
 
 def _edges(task: PlannedTask) -> Iterator[str]:
@@ -68,11 +67,11 @@ def _edges(task: PlannedTask) -> Iterator[str]:
     needs = write_needs(task, SEPARATOR)
     numbers = Values(range(task.first, task.stop), str)
     if all(isinstance(part, str) for part in needs):
-        yield f"PARENT n{''.join(map(str, needs))} CHILD"
+        yield f"PARENT {''.join(map(str, needs))} CHILD"
         yield from _batches(Pattern((SEPARATOR, numbers), len(task)))
         yield "\n"
         return
-    yield from _batches(Pattern(("PARENT n", *needs, " CHILD n", numbers, "\n"), len(task)))
+    yield from _batches(Pattern(("PARENT ", *needs, " CHILD ", numbers, "\n"), len(task)))
 
 
 def _batches(pattern: Pattern) -> Iterator[str]:
