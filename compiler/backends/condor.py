@@ -1,10 +1,11 @@
 """The HTCondor backend: a plan in, the files below ``condor/`` that hand it to DAGMan out.
 
-``workflow.dag``, a node for each job, called by its number; ``TASK.sub``, how the jobs of a task are submitted;
-``job.sh``, which runs one; ``post.sh``, which says after each whether DAGMan tries it again. A
-bundle is never changed, so DAGMan runs in ``run/condor`` inside it, on a copy of ``workflow.dag``:
-paths start there, and jobs log to ``run/logs``. The bundle lies on a file system that all machines
-share. What the plan's names may hold (letters, digits and underscores) needs no quoting.
+``workflow.dag``, a node for each job, called by its number; ``TASK.sub``, how the jobs of a task
+are submitted; ``job.sh``, which runs one; ``post.sh``, which says after each whether DAGMan tries
+it again. A bundle is never changed, so DAGMan runs in ``run/condor`` inside it, on a copy of
+``workflow.dag``: paths start there, and jobs log to ``run/logs``. The bundle lies on a file system
+that all machines share. What the plan's names may hold (letters, digits and underscores) needs no
+quoting.
 """
 
 from __future__ import annotations
