@@ -1,9 +1,11 @@
 """Sites: their files, and how the command line takes them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hcrc.compiler.cli import main
+from hcrc.compiler.profile import Profile
 from hcrc.compiler.shipped import sites_folder
 from hcrc.compiler.sites import read_site, site_names
 
@@ -26,7 +28,7 @@ def workflow(tmp_path, monkeypatch):
 
 
 def test_sites_come_along():
-    assert site_names() == ["generic", "lpc", "lxplus", "personal"]
+    assert site_names() == ["generic", "lpc", "lxplus", "personal", "server"]
 
 
 @pytest.mark.parametrize("name", site_names())
@@ -55,11 +57,20 @@ def test_commands_that_compile_hold_resources_against_a_site(command, workflow, 
     assert found["notes"][0]["place"]["file"] == "desk.yml"
 
 
-def test_a_site_changes_no_bundle(workflow, capsys):
+def test_without_a_site_jobs_are_for_any_pool(workflow, capsys):
     assert main(["compile", "workflow.yml", "-o", "out"]) == 0
-    assert main(["compile", "workflow.yml", "-o", "out", "--site", "lxplus"]) == 0
+    assert main(["compile", "workflow.yml", "-o", "out", "--site", "generic"]) == 0
     first, second = capsys.readouterr().out.split()
     assert first == second
+    assert read_site("generic", workflow.parent)[0].profile == Profile()
+
+
+@pytest.mark.parametrize("name", site_names())
+def test_a_site_changes_no_job(name, workflow, capsys):
+    assert main(["compile", "workflow.yml", "-o", "out"]) == 0
+    assert main(["compile", "workflow.yml", "-o", "out", "--site", name]) == 0
+    first, second = (Path(line) / "jobs.jsonl" for line in capsys.readouterr().out.split())
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize(
