@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .backends.quoting import is_one_line, is_writable
 from .diagnostics import Diagnostic, Span, nearest, show
 from .execution import amount
 from .nodes import Entry, Node, Scalar, Sequence
@@ -15,7 +16,6 @@ from .profile import FLAVOUR, MAX_RUNTIME, is_attribute
 from .shipped import read_schema
 
 Json = Any
-BREAKS: Final = re.compile(r"[\n\r\0]")
 ATTRIBUTE: Final = re.compile(r"(?:\+|[Mm][Yy]\.)([A-Za-z_][A-Za-z0-9_]*)")
 FOR_BATCH: Final = ("submit", "throttle", "priority", "retries", "memory", "walltime", "gpus")
 TOLD: Final = {MAX_RUNTIME: "MaxRuntime", FLAVOUR: "JobFlavour"}
@@ -25,24 +25,34 @@ def check_site(root: MappingNode) -> list[Diagnostic]:
     """What cannot be written, is no command of HTCondor's, or is written by hcrc itself."""
     written = {key: entry.value for key, entry in root.items() if key != "help"}
     found = [each for key, node in written.items() for each in _find_breaks(key, node)]
-    found += [*_check_cap(root), *_check_batch(root)]
-    submit = root.get("submit")
-    if isinstance(submit, MappingNode):
-        keys = json.loads(read_schema("submit-keys.json"))
-        taken = dict(_attributes(root))
-        for key, entry in submit.items():
-            check = _check_attribute(key, entry, taken) if is_attribute(key) else None
-            found += check if check is not None else _check_command(key, entry, keys)
+    found += [*_check_cap(root), *_check_batch(root), *_check_submit(root)]
+    container = root.get("container")
+    if isinstance(container, MappingNode) and "image" in container.entries:
+        found += _check_literal("image", container.entries["image"])
     return found
+
+
+def _check_submit(root: MappingNode) -> Iterator[Diagnostic]:
+    """The site's own submit commands, and attributes of jobs."""
+    submit = root.get("submit")
+    if not isinstance(submit, MappingNode):
+        return
+    keys, taken = json.loads(read_schema("submit-keys.json")), dict(_attributes(root))
+    for key, entry in submit.items():
+        if is_attribute(key):
+            yield from _check_attribute(key, entry, taken)
+        else:
+            yield from _check_command(key, entry, keys)
+        yield from _check_literal(key, entry)
 
 
 def _find_breaks(key: str, node: Node) -> Iterator[Diagnostic]:
     """Texts that no line of a file can hold."""
     if isinstance(node, Scalar):
-        if BREAKS.search(node.text):
+        if not is_one_line(node.text):
             message = f"{show(key)} has the end of a line in it, or the character NUL"
             help = "it stands in one line of the files of a bundle"
-            yield Diagnostic("newline-in-value", message, node.span, help)
+            yield Diagnostic("unwritable-value", message, node.span, help)
     elif isinstance(node, Sequence):
         for item in node.items:
             yield from _find_breaks(key, item)
@@ -50,6 +60,15 @@ def _find_breaks(key: str, node: Node) -> Iterator[Diagnostic]:
         for name, entry in node.items():
             yield from _find_breaks(name, entry.key)
             yield from _find_breaks(name, entry.value)
+
+
+def _check_literal(key: str, entry: Entry) -> Iterator[Diagnostic]:
+    """The one macro that HTCondor fills even in what another one stands for."""
+    value = entry.value
+    if isinstance(value, Scalar) and not is_writable(value.text):
+        message = f"{show(key)} has $(DOLLAR) in it, which HTCondor makes a dollar of"
+        help = "write the dollar itself: macros are not expanded here"
+        yield Diagnostic("unwritable-value", message, value.span, help)
 
 
 def _check_command(key: str, entry: Entry, keys: Json) -> list[Diagnostic]:

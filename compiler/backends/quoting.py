@@ -1,8 +1,8 @@
 """Write texts such that they arrive as they are: in a submit description, in its job, in a shell.
 
 A value of a submit description goes through HTCondor's macros first: ``$(DOLLAR)`` stands for a
-dollar, and ``$$(DOLLARDOLLAR)``, which is filled when the job is matched, for two of them. No text
-here may hold the end of a line: :func:`is_one_line` says so.
+dollar, and ``$$(DOLLARDOLLAR)``, which is filled when the job is matched, for two of them. What no
+file of lines can hold is told by :func:`is_one_line`, and what no command by :func:`is_writable`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ EMPTY: Final = "$(HCRC_EMPTY:)"  # a macro without a value, by default an empty 
 DOLLARS: Final = re.compile(r"\$\$?")
 WRITTEN: Final = {"$": "$(DOLLAR)", "$$": "$$(DOLLARDOLLAR)"}
 BREAKS: Final = re.compile(r"[\n\r\0]")
+LITERAL: Final = re.compile(r"\$\(dollar\)", re.IGNORECASE)  # HTCondor fills it again and again
 
 
 def is_one_line(text: str) -> bool:
@@ -22,10 +23,15 @@ def is_one_line(text: str) -> bool:
     return not BREAKS.search(text)
 
 
+def is_writable(text: str) -> bool:
+    """Whether a text can be the value of a submit command or of an attribute."""
+    return not LITERAL.search(text)
+
+
 def submit_value(text: str) -> str:
     """The value of a submit command; blanks at its ends, and a backslash, would be lost."""
     value = _without_macros(text)
-    if value != value.strip() or not value:
+    if value != value.strip():
         return f"{EMPTY}{value}{EMPTY}"
     return value + EMPTY if value.endswith("\\") else value
 
@@ -37,7 +43,10 @@ def classad_string(text: str) -> str:
 
 
 def environment(variables: Mapping[str, str]) -> str:
-    """The value of ``environment``, in the syntax with double quotes."""
+    """The value of ``environment``, in the syntax with double quotes.
+
+    A bracket after a dollar has quotes of its own, lest both be a macro when the dollar is there.
+    """
     entries = [f"{name}={_single_quoted(text)}" for name, text in variables.items()]
     doubled = " ".join(entries).replace('"', '""')
     return _without_macros(f'"{doubled}"')
@@ -50,7 +59,7 @@ def shell_word(text: str) -> str:
 
 
 def _single_quoted(text: str) -> str:
-    doubled = text.replace("'", "''")
+    doubled = text.replace("'", "''").replace("$(", "$'('")
     return f"'{doubled}'"
 
 
