@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
-from jinja2 import BaseLoader, Environment, StrictUndefined
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template
 
 from ..profile import Profile
 from ..values import Json
@@ -17,6 +18,12 @@ UNREACHABLE: Final = 69
 
 def render(name: str, values: Mapping[str, Json]) -> str:
     """A template, by its path below ``templates/``, filled with values."""
+    return _template(name).render(values)
+
+
+@functools.cache
+def _template(name: str) -> Template:
+    """Made once, which takes longer than filling it."""
     environment = Environment(
         loader=BaseLoader(),
         undefined=StrictUndefined,
@@ -26,7 +33,7 @@ def render(name: str, values: Mapping[str, Json]) -> str:
         autoescape=False,  # noqa: S701 - no page of HTML
     )
     text = resources.files("hcrc.templates").joinpath(name).read_text("utf-8")
-    return environment.from_string(text).render(values)
+    return environment.from_string(text)
 
 
 def script_values(profile: Profile) -> dict[str, Json]:
