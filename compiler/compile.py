@@ -18,27 +18,34 @@ from .phases import Phases, Request, check_encoding
 from .plan import Plan
 from .values import Json
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .sites import Site
+
 __all__ = ["Compilation", "Request", "compile_workflow"]
 
 
 class Compilation(NamedTuple):
     """A plan, or the reasons why there is none; beside a plan, warnings.
 
-    ``sources`` is what the plan was made from.
+    ``sources`` is what the plan was made from, ``site`` where its jobs are to run.
     """
 
     plan: Plan | None
     diagnostics: list[Diagnostic]
     sources: Json = None
+    site: Site | None = None
 
     def write(self, output: Path) -> Path:
         """Emit the plan and write its bundle below ``output``; returns the bundle's folder."""
         from .backends import condor, shell
         from .bundle import write_bundle
+        from .profile import Profile
 
         if self.plan is None:
             raise ValueError("there is no plan to write")
-        emitted = {**shell.emit(), **condor.emit(self.plan)}
+        profile = self.site.profile if self.site else Profile()
+        emitted = {**shell.emit(profile), **condor.emit(self.plan, profile)}
         return write_bundle(output, self.plan, emitted, self.sources)
 
 
@@ -64,4 +71,5 @@ def compile_workflow(request: Request, disk: Disk | None = None) -> Compilation:
     findings = phases.findings()
     if errors_of(findings):
         return Compilation(None, findings)
-    return Compilation(plan, findings, record_sources(request, phases.environment, disk))
+    sources = record_sources(request, phases.environment, disk)
+    return Compilation(plan, findings, sources, request.site)

@@ -1,7 +1,7 @@
-"""Sites: where jobs run, and what a job gets there at most.
+"""Sites: where jobs run, what a job gets there at most, and how it is started and submitted.
 
-In comes what ``--site`` names, a site that comes with hcrc or a file, out come its limits; and
-Diagnostics for it, and for the resources of tasks that are beyond them.
+In comes what ``--site`` names, a site that comes with hcrc or a file, out come its limits and its
+profile; and Diagnostics for it, and for the resources of tasks that are beyond the limits.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .check_site import check_site
 from .diagnostics import Diagnostic, Note, Source, Span, nearest, show_path, sort_diagnostics
 from .execution import amount, too_small
 from .files import Disk
@@ -17,6 +18,7 @@ from .folders import expand_home
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar
 from .parse import read_document
+from .profile import FLAVOUR, FLAVOURS, Profile, make_profile
 from .schema import validate
 from .shipped import sites_folder
 from .template import is_encodable
@@ -36,6 +38,7 @@ class Site(NamedTuple):
     name: str
     help: str
     limits: Mapping[str, Scalar]
+    profile: Profile
 
     def check(self, task: str, span: Span, resources: Json, node: Node | None) -> list[Diagnostic]:
         """What of some resources is beyond the limits; ``node`` holds those that are written."""
@@ -96,21 +99,30 @@ def _read(path: Path, current: Path) -> tuple[Site | None, list[Diagnostic]]:
     if root is not None:
         diagnostics += validate(root, SCHEMA, bound=True)
     if isinstance(root, MappingNode):
-        diagnostics += too_small(root.get("limits"), {item.span for item in diagnostics})
+        wrong = {item.span for item in diagnostics}
+        diagnostics += too_small(root.get("limits"), wrong)
+        diagnostics += [item for item in check_site(root) if item.span not in wrong]
     diagnostics = sort_diagnostics(diagnostics)
     if diagnostics or not isinstance(root, MappingNode):
         return None, diagnostics
-    return Site(_text(root.get("name")), _text(root.get("help")), _scalars(root.get("limits"))), []
+    name, help = _text(root.get("name")), _text(root.get("help"))
+    return Site(name, help, _limits(root), make_profile(root)), []
 
 
 def _text(node: Node | None) -> str:
     return node.text if isinstance(node, Scalar) else ""
 
 
-def _scalars(node: Node | None) -> dict[str, Scalar]:
+def _limits(root: MappingNode) -> dict[str, Scalar]:
+    """The limits that are written; no flavour of job takes longer than the longest."""
+    node, walltime = root.get("limits"), root.get("walltime")
     entries = node.items() if isinstance(node, MappingNode) else ()
     values = {key: entry.value for key, entry in entries}
-    return {key: value for key, value in values.items() if isinstance(value, Scalar)}
+    found = {key: value for key, value in values.items() if isinstance(value, Scalar)}
+    if isinstance(walltime, Scalar) and walltime.text == FLAVOUR:
+        longest = f"{max(FLAVOURS.values()) // 86400} d"
+        found.setdefault("walltime", walltime._replace(value=longest, text=longest))
+    return found
 
 
 def _write(key: str, value: Json) -> str:

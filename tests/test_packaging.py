@@ -47,7 +47,7 @@ def run(site, *arguments, cwd):
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_data_file(site):
-    patterns = ["compiler/*.yml", "schemas/*.json", "templates/**/*.j2", "templates/**/*.sh"]
+    patterns = ["compiler/*.yml", "schemas/*.json", "templates/**/*.j2"]
     patterns += ["templates/**/*.yml"]
     patterns += ["workflows/**/*.yml", "workflows/**/*.root"]
     expected = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern)}

@@ -66,7 +66,8 @@ def add_site(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--site",
         metavar="SITE",
-        help="where the jobs are to run, a name or a file: resources beyond its limits are errors",
+        help="where the jobs are to run, a name or a file: it says how they are started and"
+        " submitted; resources beyond its limits are errors",
     )
 
 

@@ -128,7 +128,9 @@ def sites_chapter() -> Chapter:
     keys = Section("Site", schema["description"], tuple(key_entries(schema, SITE)))
     shipped = tuple(Entry(site.name, "", _tell_site(site)) for site in shipped_sites())
     named = Section("Sites that come with hcrc", "named with --site", shipped, "site")
-    return Chapter("Sites", "Where jobs run, and what they get there.", (keys, named))
+    return Chapter(
+        "Sites", "Where jobs run, what they get there, and how they are submitted.", (keys, named)
+    )
 
 
 def messages_chapter() -> Chapter:
