@@ -82,7 +82,7 @@ class Pool:
         user = [f"--setuid={USER_ID}", f"--setgid={USER_ID}"]
         words = [f"{name}={value}" for name, value in environment.items()]
         line = [*inside, *user, "/usr/bin/env", "-i", "-C", cwd or home, *words, *argv]
-        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=1000)
 
     def folder(self, name: str) -> Path:
         """Make a folder in the shared one; it is the user's."""
@@ -137,7 +137,7 @@ def _require() -> None:
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[IO[str]]:
-    """Hold the folder. Processes that inherit the file hold it too, should this one die."""
+    """Hold the folder; processes that inherit the file hold it as long as they live."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -192,26 +192,28 @@ def _clear(folder: Path) -> Path:
 
 
 def _seen_inside(shared: Path) -> Iterator[tuple[str, str]]:
-    """What the pool sees at its own path, and how: see start.sh.
+    """What the pool sees at its own path, read-only or not.
 
-    A python of the system's comes as its file and its library; any other one as its whole folder.
+    A python of the system's comes as its library and its file, by each name that leads to it, which
+    hides what Debian has there; any other one comes as its whole folder.
     """
-    yield "ro", "/etc/hosts"
-    yield "ro", str(REPOSITORY)
-    yield "ro", sys.prefix
-    base = Path(sys.base_prefix)
-    own = [Path(sys.prefix), *([] if base == Path("/usr") else [base])]
-    executable = Path(sys.executable)
-    while executable.is_symlink():
-        if not any(executable.is_relative_to(folder) for folder in own):
-            yield "link", str(executable)
-        executable = executable.parent / executable.readlink()
-    if base == Path("/usr"):
-        yield "ro", str(executable)
-        yield "ro", sysconfig.get_path("stdlib")
-    else:
-        yield "ro", str(base)
+    whole = [Path(sys.prefix), Path(sys.base_prefix)]
+    if sys.base_prefix == "/usr":
+        whole[1] = Path(sysconfig.get_path("stdlib"))
+    for path in (Path("/etc/hosts"), REPOSITORY, *whole):
+        yield "ro", str(path)
+    for name in _names(Path(sys.executable)):
+        if not any(name.is_relative_to(folder) for folder in whole):
+            yield "ro", str(name)
     yield "rw", str(shared)
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """A file's path, and those that it leads to by symbolic links."""
+    yield path
+    while path.is_symlink():
+        path = path.parent / path.readlink()
+        yield path
 
 
 def _read_process(keeper: subprocess.Popen[str]) -> int:

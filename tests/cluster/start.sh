@@ -1,8 +1,8 @@
 #!/bin/sh
-# Starts HTCondor in the folder $1 and stays until its input ends; prints its process id when it
-# can be entered. The other words say what is seen inside at the same path: ro PATH and
-# rw PATH a folder or a file, link PATH a symbolic link. This is the first process of its
-# namespaces: when it ends, so do all others, and nothing stays mounted.
+# Starts HTCondor in the folder $1 and stays until its input ends; prints its process id when it can
+# be entered. The other words are folders and files that are seen inside at the same path: ro PATH,
+# rw PATH. This is the first process of its namespaces: when it ends, so do all others, and nothing
+# stays mounted.
 set -eu
 read -r pid _ </proc/self/stat # as it is seen from outside
 root=$1
@@ -13,14 +13,14 @@ mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 while [ $# -gt 0 ]; do
   inside=$root$2
-  mkdir -p "$(dirname "$inside")"
-  if [ "$1" = link ]; then
-    ln -sfn "$(readlink "$2")" "$inside"
-  else
-    if [ -d "$2" ]; then mkdir -p "$inside"; elif [ ! -e "$inside" ]; then : >"$inside"; fi
-    mount --bind "$2" "$inside"
-    if [ "$1" = ro ]; then mount -o remount,bind,ro "$inside"; fi
+  if [ -d "$2" ]; then
+    mkdir -p "$inside"
+  elif [ ! -e "$inside" ]; then
+    mkdir -p "$(dirname "$inside")"
+    : >"$inside"
   fi
+  mount --bind "$2" "$inside"
+  if [ "$1" = ro ]; then mount -o remount,bind,ro "$inside"; fi
   shift 2
 done
 cd "$root"

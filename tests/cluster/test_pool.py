@@ -65,7 +65,7 @@ class Dag:
         """The exit code of DAGMan."""
         log = "workflow.dag.dagman.log"
         waited = checked(
-            self.pool.run(["condor_wait", "-wait", "240", log, self.cluster], self.place)
+            self.pool.run(["condor_wait", "-wait", "900", log, self.cluster], self.place)
         )
         assert "All jobs done" in waited
         return json.loads((self.place / "workflow.dag.metrics").read_text())["exitcode"]
