@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from .agenda import Agenda, UsageError, decide, select_tasks
+from .batch.commands import COMMANDS as BATCH
+from .batch.commands import add_commands
+from .batch.dagman import check_free
 from .bundle import Bundle, CellHead, Request, Task, open_bundle
 from .capacity import Capacity, count_noun, fit_requests, pick_gpus, wanted_gpus
 from .clean import find_results, remove_result, remove_root_lock
@@ -74,6 +77,8 @@ def main(argv: Sequence[str] | None = None, runner: Runner | None = None) -> int
             found = read_results(arguments.address, arguments.key)
             print(json.dumps(found, ensure_ascii=False))
             return 0
+        if arguments.command in BATCH:
+            return BATCH[arguments.command](arguments)
         return run(arguments, runner or Runner())
     except JobError as error:
         print(f"hcrc: error: {printable(str(error))}", file=sys.stderr)
@@ -99,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     look = commands.add_parser("inspect", help="read the headers of the files of datasets")
     look.add_argument("specs", metavar="-", choices=("-",), help='{"datasets": […]} on stdin')
+    add_commands(commands)
     results = commands.add_parser("results", help="tell what results at an address hold")
     results.add_argument("address", metavar="URL", help="a result.json, or a folder of some")
     results.add_argument("key", metavar="KEY", nargs="*", help="which of its keys")
@@ -159,6 +165,7 @@ def run(arguments: argparse.Namespace, runner: Runner) -> int:
         raise UsageError("--only and --from cannot be given together")
     bundle = open_bundle(arguments.bundle)
     if not arguments.dry_run:
+        check_free(bundle)
         bundle = bundle.at(note_moment(bundle.state))
     selection = select_tasks(bundle.tasks, arguments.only, arguments.start, arguments.force)
     locks = lock_files(bundle, selection.chosen)

@@ -203,8 +203,8 @@ def test_gpus_are_chosen_only_for_jobs_that_ask_for_some(submission):
 
 def test_a_site_says_how_many_jobs_at_a_time_how_urgent_and_how_often(compiled, tmp_path):
     (tmp_path / "site.yml").write_text(SITE)
-    head = (compiled(site="site.yml") / "condor" / "workflow.dag").read_text().splitlines()[:7]
-    assert head[2:6] == [
+    head = (compiled(site="site.yml") / "condor" / "workflow.dag").read_text().splitlines()[:8]
+    assert head[3:7] == [
         "RETRY ALL_NODES 7 UNLESS-EXIT 2",
         "CATEGORY ALL_NODES here",
         "MAXJOBS here 40",

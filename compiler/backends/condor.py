@@ -43,7 +43,7 @@ def emit(plan: Plan, profile: Profile) -> dict[str, bytes | Iterator[str]]:
     again = [code for code, row in codes.items() if row["retry"]]
     (memory,) = [code for code, row in codes.items() if row["name"] == OUT_OF_MEMORY]
     files: dict[str, bytes | Iterator[str]] = {
-        f"{FOLDER}/job.sh": render(f"{FOLDER}/job.sh.j2", script_values(profile)).encode(),
+        f"{FOLDER}/job.sh": render(f"{FOLDER}/job.sh.j2", _job_values(profile)).encode(),
         f"{FOLDER}/post.sh": render(f"{FOLDER}/post.sh.j2", {"again": again}).encode(),
         f"{FOLDER}/workflow.dag": write_dag(plan, profile),
     }
@@ -52,6 +52,14 @@ def emit(plan: Plan, profile: Profile) -> dict[str, bytes | Iterator[str]]:
         text = render(f"{FOLDER}/task.sub.j2", values)
         files[f"{FOLDER}/{task.name}.sub"] = text.encode()
     return files
+
+
+def _job_values(profile: Profile) -> dict[str, Json]:
+    """What ``job.sh`` takes; a site that says nothing of a python gets that of who submits."""
+    values = script_values(profile)
+    if profile.python == Profile().python and not (profile.source or profile.container):
+        values["python"] = f"${{HCRC_SUBMIT_PYTHON:-{values['python']}}}"
+    return values
 
 
 def write_dag(plan: Plan, profile: Profile) -> Iterator[str]:

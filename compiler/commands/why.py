@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Final
 
-from . import USER_ERROR
-from .bundles import start_runtime
+from .batch import add_bundle, ask_runtime
 
 EXAMPLE: Final = "hcrc why hcrc-out/demo/HASH train[offset=0]"
 
@@ -19,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Say what makes a job run, each changed field, input and output; or since when it is up"
         " to date. Exit code 0: up to date, 3: it has to run."
     )
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="the folder of a bundle")
+    add_bundle(parser)
     parser.add_argument(
         "job", metavar="JOB", help="a job: its number or id; the id of a cell; or a task: its cells"
     )
@@ -30,11 +27,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start the runtime; 1 where there is no such bundle."""
-    from ..files import is_bundle
-
-    if not is_bundle(options.bundle):
-        text = "not a bundle, which is a folder that hcrc compile prints"
-        print(f"hcrc: error: {options.bundle}: {text}", file=sys.stderr)
-        return USER_ERROR
-    words = [f"--format={options.format}", "--", options.job]
-    return start_runtime([options.bundle], "why", words)
+    return ask_runtime(options.bundle, "why", [f"--format={options.format}", "--", options.job])
