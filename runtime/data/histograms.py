@@ -135,7 +135,7 @@ def load_histograms(result: Result, rocs: int, classes: int) -> Histograms | Non
     axis = _read_axis(described["scores"], path)
     shape = (rocs, len(PARTS), len(SIDES), 2, axis.cells)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             folds = [row["fold"] for row in result.data["models"]]
             named = {fold: f"scores-{fold}" for fold in folds if f"scores-{fold}" in arrays}
             scores = {fold: _read(arrays, name, shape, path) for fold, name in named.items()}
