@@ -262,8 +262,15 @@ def test_files_that_are_not_what_the_result_says_are_refused(tmp_path: Path) -> 
     result.data["histograms"] = None
     with pytest.raises(DataError, match="histograms: expected a mapping, got None"):
         load_histograms(result, 3, 2)
-    result.path("histograms").write_bytes(b"no zip")
-    with pytest.raises(DataError, match="not a file of histograms"):
-        load_histograms(load_result(tmp_path / "result.json"), 3, 2)
+    result = load_result(tmp_path / "result.json")
+    path, whole = result.path("histograms"), result.path("histograms").read_bytes()
+    for damaged in (b"", b"no zip", whole[:300], whole[:200] + b"broken" + whole[206:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"histograms.npz: cannot be read: \S"):
+            load_histograms(result, 3, 2)
+    np.save(path.with_suffix(".npy"), np.zeros(3))
+    path.with_suffix(".npy").replace(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        load_histograms(result, 3, 2)
     del result.files["histograms"]
     assert load_histograms(result, 3, 2) is None

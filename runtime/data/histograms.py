@@ -6,7 +6,6 @@ bins, what lies above it, and what is not a number. Each cell holds Σ w and Σ 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
@@ -20,6 +19,7 @@ from ..errors import DataError
 from ..result import Result
 from .paths import first_line
 from .shape import Json, check_shape
+from .truth import UNREADABLE
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 FILE: Final = "histograms"
@@ -143,8 +143,8 @@ def load_histograms(result: Result, rocs: int, classes: int) -> Histograms | Non
                 _read_input(arrays, index, row, classes, path)
                 for index, row in enumerate(described["inputs"])
             ]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not a file of histograms: {first_line(error)}") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read: {first_line(error)}") from error
     return Histograms(axis, scores, inputs)
 
 

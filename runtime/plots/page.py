@@ -60,14 +60,17 @@ def _list_lines(models: Models, found: Distributions, pictures: Sequence[Picture
     yield f"<body><h1>{title}</h1>"
     yield from _list_missing(found.missing)
     yield "<h2>Losses and areas under the ROC curves</h2>"
-    yield "<p>Of the validation part, after the last epoch; below: mean ± standard deviation.</p>"
+    yield (
+        "<p>Of the validation part: the loss after the last epoch, and the areas of the models "
+        "that are kept. Below: mean ± standard deviation.</p>"
+    )
     yield from _list_areas(models)
     if any(scores is not None for scores in found.scores):
         yield "<h2>Overtraining</h2>"
         yield (
             "<p>The Kolmogorov-Smirnov distance of the weighted scores of the training and the "
             "validation part, in 1000 bins, and what 95 % of samples of one distribution would be "
-            "below; above it, they differ.</p>"
+            "below: one in twenty is above it by chance.</p>"
         )
         yield from _list_distances(models, found)
     for picture in pictures:
