@@ -69,8 +69,9 @@ def _list_lines(models: Models, found: Distributions, pictures: Sequence[Picture
         yield "<h2>Overtraining</h2>"
         yield (
             "<p>The Kolmogorov-Smirnov distance of the weighted scores of the training and the "
-            "validation part, in 1000 bins, and what 95 % of samples of one distribution would be "
-            "below: one in twenty is above it by chance.</p>"
+            "validation part, and what 95 % of samples of one distribution would be below: "
+            "one in twenty is above it by chance. Scores are counted in 1000 bins, which the "
+            "distances are of, and drawn in 50.</p>"
         )
         yield from _list_distances(models, found)
     for picture in pictures:
