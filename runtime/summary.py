@@ -50,7 +50,7 @@ def _summary(path: str) -> list[str]:
         return []
     lines = result.data.get("summary")
     known = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
-    plots = [str(result.place(name)) for name in result.files if name.endswith(".png")]
+    plots = [str(result.place(name)) for name in result.files if name.endswith((".html", ".png"))]
     return known[:SHOWN_LINES] + plots[:SHOWN_LINES]
 
 

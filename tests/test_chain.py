@@ -103,7 +103,8 @@ def test_a_second_run_does_nothing(chain):
     out = chain.run()
     assert out.startswith("nothing to do: all 5 cells are up to date\n")
     assert re.search(r"^ +AUC signals 0\.\d+ ± 0\.\d+ over 3 folds$", out, re.MULTILINE)
-    assert f" {chain.path('plot', 'roc.png')}\n" in out
+    for name in ("index.html", "roc.png"):
+        assert f" {chain.path('plot', name)}\n" in out
     assert chain.result("merge")["uuid"] == before
 
 

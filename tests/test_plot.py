@@ -4,62 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from hcrc.runtime.data.histograms import Axis
 from hcrc.runtime.errors import DataError
-from hcrc.runtime.result import Result, load_result, open_attempt
+from hcrc.runtime.plots import curves
+from hcrc.runtime.plots.distributions import load_distributions
+from hcrc.runtime.plots.models import Models, collect, describe, format_spread, load_models
+from hcrc.runtime.result import load_result
 from hcrc.runtime.tasks import plot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .data_files import (
-    classifier,
-    error_text,
-    leftovers,
-    make_cell,
-    make_context,
-    mutate,
-    reference,
-    train_spec,
-)
+from .data_files import classifier, error_text, leftovers, mutate
+from .plotting import EPOCHS, ROCS, make_histograms, make_model, run_plot, write_trained
 
-EPOCHS = 4
-PNG = b"\x89PNG\r\n\x1a\n"
-ROCS = [{"name": f"ROC {i}", "positive": ["ttbar"], "negative": ["ZZ"]} for i in range(4)]
-
-
-def make_model(fold: int, value: float, *, measured: bool = True) -> dict[str, Any]:
-    """A model whose figures follow from one value."""
-    areas = {row["name"]: value for row in ROCS[:3]} | {"ROC 3": None}
-    history = [
-        {
-            "epoch": epoch,
-            "training": {"loss": 1 - value / (epoch + 1), "auc": areas} if measured else None,
-            "validation": {"loss": 1.1 - value / (epoch + 1), "auc": areas} if measured else None,
-        }
-        for epoch in range(EPOCHS)
-    ]
-    rate = np.linspace(0, 1, 50)
-    curve = {"false_positive": rate.tolist(), "true_positive": (rate ** (1 - value)).tolist()}
-    rocs = {name: {**curve, "auc": area} for name, area in areas.items() if area is not None}
-    empty = {"ROC 3": {"false_positive": [], "true_positive": [], "auc": None}}
-    return {"fold": fold, "history": history, "rocs": rocs | empty}
-
-
-def write_trained(folder: Path, values: list[float], **changes: Any) -> None:
-    """A train result without files, which plots do not read."""
-    data = {"classifier": classifier(rocs=ROCS), "kfolds": len(values)}
-    data["models"] = [make_model(fold, value) for fold, value in enumerate(values)]
-    with open_attempt(make_cell("train", train_spec(folder), folder, folder.name)) as attempt:
-        attempt.commit({}, data | changes)
-
-
-def run_plot(folder: Path, *names: str) -> Result:
-    spec = {"models": [reference(name, folder / name) for name in names]}
-    plot.run([make_cell("plot", spec, folder / "plot")], make_context())
-    return load_result(folder / "plot" / "result.json")
+HEADS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".html": b"<!DOCTYPE html>"}
+FILES = ["auc.pdf", "auc.png", "index.html", "loss.pdf", "loss.png", "roc.pdf", "roc.png"]
 
 
 def test_mean_and_spread_are_over_folds_and_seeds(tmp_path: Path) -> None:
@@ -75,9 +37,10 @@ def test_mean_and_spread_are_over_folds_and_seeds(tmp_path: Path) -> None:
     losses = 1.1 - np.array(values) / EPOCHS
     assert result.data["loss"]["validation"]["mean"] == pytest.approx(losses.mean())
     assert (result.data["models"], result.data["seeds"]) == (4, 2)
-    assert sorted(result.files) == ["auc.png", "loss.png", "roc.png"]
+    assert sorted(result.files) == FILES
     for name in result.files:
-        assert result.path(name).read_bytes().startswith(PNG)
+        head = HEADS[Path(name).suffix]
+        assert result.path(name).read_bytes().startswith(head)
 
 
 def test_epochs_of_a_fine_tuning_follow_those_of_the_training(tmp_path: Path) -> None:
@@ -89,9 +52,9 @@ def test_epochs_of_a_fine_tuning_follow_those_of_the_training(tmp_path: Path) ->
     write_trained(tmp_path / "plain", [0.7, 0.8])
     drawn = []
     for name in ("train", "plain"):
-        loaded = plot.load_models([load_result(tmp_path / name / "result.json")])
-        assert plot.collect(loaded, "validation", None).epochs.tolist() == [1, 2, 3, 4]
-        (axes,) = plot.draw_loss(loaded).axes
+        loaded = load_models([load_result(tmp_path / name / "result.json")])
+        assert collect(loaded, "validation", None).epochs.tolist() == [1, 2, 3, 4]
+        (axes,) = curves.draw_loss(loaded).axes
         legend = [text.get_text() for text in axes.get_legend().get_texts()]
         drawn.append([line.get_xdata() for line in axes.lines if line.get_linestyle() == ":"])
         assert ("fine-tuning" in legend) is (name == "train")
@@ -101,23 +64,23 @@ def test_epochs_of_a_fine_tuning_follow_those_of_the_training(tmp_path: Path) ->
 def test_lines_by_epoch_hold_what_was_measured() -> None:
     rows = [make_model(0, 0.5), make_model(1, 0.7, measured=False)]
     rows[0]["history"][1]["validation"] = None
-    models = plot.Models("small", ROCS[:1], rows, 1)
-    series = plot.collect(models, "validation", None)
+    models = Models("small", ROCS[:1], rows, 1)
+    series = collect(models, "validation", None)
     assert series.epochs.tolist() == [1, 3, 4]
     np.testing.assert_allclose(series.values[0], [0.6, 1.1 - 0.5 / 3, 1.1 - 0.5 / 4])
     assert np.isnan(series.values[1]).all()
-    assert plot.collect(models, "training", "ROC 0").values[0].tolist() == [0.5] * 4
+    assert collect(models, "training", "ROC 0").values[0].tolist() == [0.5] * 4
 
 
 def test_curves_are_interpolated_where_the_rate_steps_back() -> None:
     curve = {"false_positive": [0, 0.5, 0.4, 1], "true_positive": [0, 0.6, 0.7, 1]}
     grid = np.array([0, 0.25, 0.75, 1])
-    np.testing.assert_allclose(plot.interpolate(curve, grid), [0, 0.3, 0.85, 1])
+    np.testing.assert_allclose(curves.interpolate(curve, grid), [0, 0.3, 0.85, 1])
 
 
 def test_a_panel_shows_mean_spread_and_area() -> None:
-    models = plot.Models("small", ROCS[:1], [make_model(0, 0.7), make_model(1, 0.8)], 1)
-    (axes,) = plot.draw_rocs(models).axes
+    models = Models("small", ROCS[:1], [make_model(0, 0.7), make_model(1, 0.8)], 1)
+    (axes,) = curves.draw_rocs(models).axes
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["validation, AUC 0.750 ± 0.050"]
@@ -130,8 +93,8 @@ def test_a_panel_shows_mean_spread_and_area() -> None:
 def test_the_lines_of_many_models_are_thin() -> None:
     for count, width in ((6, 0.7), (30, 0.3)):
         rows = [make_model(fold % 3, 0.5 + fold / 100) for fold in range(count)]
-        models = plot.Models("small", ROCS[:1], rows, count // 3)
-        (axes,) = plot.draw_loss(models).axes
+        models = Models("small", ROCS[:1], rows, count // 3)
+        (axes,) = curves.draw_loss(models).axes
         widths = [line.get_linewidth() for line in axes.lines]
         assert widths == ([width] * count + [2]) * 2
         assert len(axes.collections) == 2
@@ -141,13 +104,14 @@ def test_the_lines_of_many_models_are_thin() -> None:
 def test_the_summary_has_a_line_for_each_curve(tmp_path: Path) -> None:
     write_trained(tmp_path / "train0", [0.7, 0.8])
     write_trained(tmp_path / "train1", [0.6, 0.9])
-    assert run_plot(tmp_path, "train0", "train1").data["summary"] == [
+    results = [load_result(tmp_path / name / "result.json") for name in ("train0", "train1")]
+    assert describe(load_models(results))["summary"] == [
         "AUC ROC 0 0.75 ± 0.11 over 4 models",
         "AUC ROC 1 0.75 ± 0.11 over 4 models",
         "AUC ROC 2 0.75 ± 0.11 over 4 models",
         "AUC ROC 3 not measured over 4 models",
     ]
-    summary = run_plot(tmp_path, "train0").data["summary"]
+    summary = describe(load_models(results[:1]))["summary"]
     assert summary[0] == "AUC ROC 0 0.750 ± 0.050 over 2 folds"
 
 
@@ -164,7 +128,7 @@ def test_the_summary_has_a_line_for_each_curve(tmp_path: Path) -> None:
     ],
 )
 def test_a_spread_has_two_digits(values: list[float | None], expected: str) -> None:
-    assert plot.format_spread(values) == expected
+    assert format_spread(values) == expected
 
 
 def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
@@ -172,14 +136,14 @@ def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     rocs = [{"name": name, "positive": ["$\\x$"], "negative": ["ZZ"]} for name in names]
     model = make_model(0, 0.7)
     write_trained(tmp_path / "train0", [], classifier=classifier(rocs=rocs), models=[model])
-    assert sorted(run_plot(tmp_path, "train0").files) == ["auc.png", "loss.png", "roc.png"]
+    assert sorted(run_plot(tmp_path, "train0").files) == FILES
 
 
 def test_without_curves_or_epochs_there_is_still_a_plot(tmp_path: Path) -> None:
     model = {"fold": 0, "history": [], "rocs": {}}
     write_trained(tmp_path / "train0", [], classifier=classifier(rocs=[]), models=[model])
     result = run_plot(tmp_path, "train0")
-    assert sorted(result.files) == ["loss.png"]
+    assert sorted(result.files) == ["index.html", "loss.pdf", "loss.png"]
     assert result.data["loss"]["training"]["mean"] is None
 
 
@@ -189,15 +153,17 @@ def test_results_that_were_edited_are_drawn_or_refused_in_a_line(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("edited")
-    write_trained(folder / "train0", [0.7])
+    few = make_histograms(1, axis=Axis("score", 0, 1, 3))
+    write_trained(folder / "train0", [0.7], few)
     result = load_result(folder / "train0" / "result.json")
     result = replace(result, data=mutate(data, mutate(data, result.data)))
 
     def draw() -> None:
-        models = plot.load_models([result])
-        plot.describe(models)
-        for figure in (plot.draw_loss, plot.draw_rocs, plot.draw_aucs)[: 3 if models.rocs else 1]:
-            figure(models)
+        models = load_models([result])
+        found = load_distributions([result], models)
+        describe(models), found.describe(models)
+        for drawing in plot.list_drawings(models, found):
+            drawing.draw()
 
     assert error_text(draw).isprintable()
 

@@ -102,7 +102,7 @@ def test_only_the_chosen_folds_are_trained(cache: Path, tmp_path: Path) -> None:
         tmp_path, [raw_spec(cache, kfolds=3, fold_offsets=[2, 0]), raw_spec(cache, kfolds=3)]
     )
     assert (chosen.data["fold_offsets"], every.data["fold_offsets"]) == ([0, 2], [0, 1, 2])
-    assert list(chosen.files) == ["model-0", "ids-0", "model-2", "ids-2"]
+    assert list(chosen.files) == ["model-0", "ids-0", "model-2", "ids-2", "histograms"]
     assert [row["fold"] for row in chosen.data["models"]] == [0, 2]
     rows = [every.data["models"][fold]["history"] for fold in (0, 2)]
     for row, expected in zip(chosen.data["models"], rows, strict=True):
@@ -236,7 +236,7 @@ def test_models_before_and_after_a_fine_tuning_are_kept(cache: Path, tmp_path: P
         tmp_path, [raw_spec(cache, finetuning=asdict(FINETUNE)), raw_spec(cache)]
     )
     names = ["model-0", "model-0-training", "ids-0", "model-1", "model-1-training", "ids-1"]
-    assert list(tuned.files) == names
+    assert list(tuned.files) == [*names, "histograms"]
     row = tuned.data["models"][1]
     assert row["stages"] == {"final": "model-1", "training": "model-1-training"}
     assert plain.data["models"][1]["stages"] == {"final": "model-1", "training": "model-1"}

@@ -55,7 +55,7 @@ def test_task_leaves_models_ids_and_history(cache: Path, tmp_path: Path) -> None
     task.run(cells, context())
     results = [load_result(tmp_path / str(number) / "result.json") for number in range(3)]
     assert [len(result.data["models"]) for result in results] == [2, 2, 3]
-    assert list(results[0].files) == ["model-0", "ids-0", "model-1", "ids-1"]
+    assert list(results[0].files) == ["model-0", "ids-0", "model-1", "ids-1", "histograms"]
     data = results[0].data
     assert data["fold"] == {"algorithm": "event-mod-k", "version": 1}
     assert data["classifier"]["outputs"] == {"p_sig": ["signal"]}

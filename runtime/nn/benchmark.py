@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from .roc import Curve, roc
 CPU_BATCH: Final = 4096
 
 Floats = npt.NDArray[np.floating[Any]]
+# Gets the scores (K, n) of a ROC curve, by its name, for some rows of the events.
+Fill: TypeAlias = Callable[[str, slice, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,17 @@ class Figures:
 
 @torch.no_grad()
 def score_events(
-    network: Network, data: Data, classes: list[str], rocs: Sequence[Roc], batch: int
+    network: Network,
+    data: Data,
+    classes: list[str],
+    rocs: Sequence[Roc],
+    batch: int,
+    fill: Fill | None = None,
 ) -> Scores:
     """Score all events with all models of the stack in evaluation mode.
 
-    At most ``batch`` models times events at a time; on a CPU fewer, which is faster.
+    At most ``batch`` models times events at a time; on a CPU fewer, which is faster. ``fill`` gets
+    the scores on the device, before they are copied.
     """
     if data.matrix.device.type == "cpu":
         batch = min(batch, CPU_BATCH)
@@ -93,7 +101,10 @@ def score_events(
         entropy[:, rows] = loss.cpu().numpy()
         probability = logits.softmax(dim=2)
         for curve in rocs:
-            scores[curve.name][:, rows] = score(curve, classes, probability).cpu().numpy()
+            value = score(curve, classes, probability)
+            if fill is not None:
+                fill(curve.name, rows, value)
+            scores[curve.name][:, rows] = value.cpu().numpy()
     network.train()
     weight = data.weight.cpu().numpy()
     total, counted = (

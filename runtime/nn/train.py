@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..spec import Classifier
+from ..spec import Classifier, Roc
 from .benchmark import Data, Figures, Scores, measure, score_events, sides
 from .checkpoint import Forgetful, Store
 from .embedding import embedding_statistics, set_embedding_statistics
@@ -26,6 +26,7 @@ from .loss import weighted_sum
 from .model import make_network
 from .network import Network
 from .normalization import Ghosts
+from .overtraining import ScoreHistograms
 from .schedule import Optimizer, Schedule
 from .training import KEEP_LAST, Choice, Run, Trainee, Training
 
@@ -110,12 +111,22 @@ def train(
 
 def measure_models(run: Run, data: Data, settings: Settings) -> None:
     """Take the figures of the models that are kept for the last ones."""
-    classifier = settings.classifier
-    scores = score_events(
-        run.network, data, classifier.classes, classifier.rocs, settings.batch_eval
-    )
+    scores = score_models(run.network, data, run.trainings, settings, settings.classifier.rocs)
     for model, training in enumerate(run.trainings):
         benchmark(scores, model, training, settings)
+
+
+def score_models(
+    network: Network, data: Data, trainings: list[Training], settings: Settings, rocs: list[Roc]
+) -> Scores:
+    """Score all events, and leave each training the histograms of its scores."""
+    classes = settings.classifier.classes
+    held_out = torch.stack([training.held_out for training in trainings])
+    histograms = ScoreHistograms(data, held_out, classes, rocs)
+    scores = score_events(network, data, classes, rocs, settings.batch_eval, histograms.fill)
+    for training, counted in zip(trainings, histograms.take(), strict=True):
+        training.scores = counted
+    return scores
 
 
 def start_run(data: Data, event: Tensor, trainees: list[Trainee], settings: Settings) -> Run:
@@ -267,7 +278,10 @@ def finish_epoch(
     if settings.benchmark or needs_loss:
         classifier = settings.classifier
         rocs = classifier.rocs if settings.benchmark else []
-        scores = score_events(network, data, classifier.classes, rocs, settings.batch_eval)
+        if is_last(trainings[0], settings):
+            scores = score_models(network, data, trainings, settings, rocs)
+        else:
+            scores = score_events(network, data, classifier.classes, rocs, settings.batch_eval)
     for model, training in enumerate(trainings):
         plan = training.plans[training.epoch]
         totals, norms = losses[model, :, : plan.steps].double()
@@ -289,6 +303,13 @@ def finish_epoch(
             raise DataError(f"fold {training.trainee.fold}: no weight to validate on, which {what}")
         training.rate.finish_epoch(loss)
         training.history.append(row)
+
+
+def is_last(training: Training, settings: Settings) -> bool:
+    """Whether no benchmark may come after that of this epoch, so that its scores are counted."""
+    choice = settings.choice
+    over = choice.patience is not None or training.epoch + 1 == len(training.plans)
+    return settings.benchmark and over and not choice.keep_best
 
 
 def benchmark(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from ..data.histograms import Floats
 from .benchmark import Figures
 from .checkpoint import State
 from .folds import FoldRule
@@ -70,7 +71,7 @@ class Training:
     ``held_out`` (N) bool on the CPU are the events it is validated on, ``part`` the rows of those
     it trains on, ``order`` those of the present epoch. ``plans`` are the epochs of all stages; one
     that ``stopped`` makes no step in those that are left of the stage. ``best_epoch`` of the stage
-    is that of its ``best_loss``.
+    is that of its ``best_loss``. ``scores`` are the last histograms of :class:`ScoreHistograms`.
     """
 
     trainee: Trainee
@@ -82,6 +83,7 @@ class Training:
     done: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     last: Figures | None = None
+    scores: Floats | None = None
     order: Tensor = field(default_factory=lambda: torch.empty(0))
     best_loss: float = math.inf
     best_epoch: int = -1

@@ -23,6 +23,7 @@ from ..job import Context
 from ..nn.benchmark import Data
 from ..nn.checkpoint import CheckpointFile
 from ..nn.choose import Described, choose_for_rocs, count_events
+from ..nn.inputs import count_inputs
 from ..nn.memory import keep_freed_memory
 from ..nn.prepare import COLUMNS
 from ..nn.schedule import Schedule
@@ -31,7 +32,7 @@ from ..nn.training import Choice, Trainee
 from ..record import CHECKPOINT
 from ..result import Attempt, Result, open_attempt
 from ..spec import Cell, Classifier, Execution, Ghost, TrainSpec
-from .trained import commit, list_folds, make_rule
+from .trained import Read, commit, list_folds, make_rule
 
 OWN_FIELDS: Final = ("seed", "offset")
 NO_GHOST: Final = Ghost(batches=0, scale=1.0, milestones=[])
@@ -101,6 +102,7 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
     unusual = [*changed, *(f"no event has the class {name}" for name in empty)]
     for cell_id, text in product(cell_ids, unusual):
         context.events.message(cell_id, text, "warning")
+    read = Read(events, sources[0], checksums, count_inputs(data, len(classifier.classes)))
     settings = make_settings(specs[0], stages, context.execution, device)
     reporter = Reporter(context.events, cell_ids)
     checkpoint = open_checkpoint(attempts, checksums, device, reporter)
@@ -108,7 +110,7 @@ def train_cells(attempts: list[Attempt], context: Context, device: torch.device)
         data, events.event, trainees, settings, reporter.report(), checkpoint
     )
     for number, attempt in enumerate(attempts):
-        commit(attempt, number, networks, trainings, events, sources[0], checksums, device)
+        commit(attempt, number, networks, trainings, read, device)
     for attempt in attempts:
         (attempt.home / CHECKPOINT).unlink(missing_ok=True)
 

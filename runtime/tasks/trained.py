@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..data.cache import Events
+from ..data.histograms import FILE, SCORE, Histograms, InputHistogram
 from ..errors import SpecError
 from ..nn.folds import FoldRule, random_folds
 from ..nn.model import Metadata, save_model
@@ -42,26 +43,39 @@ def list_folds(spec: TrainSpec) -> list[int]:
     return folds
 
 
+@dataclass(frozen=True)
+class Read:
+    """What the cells of a group train on, the sha256 of each chunk of it, and how it is made up."""
+
+    events: Events
+    source: Result
+    checksums: dict[str, str]
+    inputs: list[InputHistogram]
+
+
 def commit(
     attempt: Attempt,
     number: int,
     networks: list[Network],
     trainings: list[Training],
-    events: Events,
-    source: Result,
-    checksums: dict[str, str],
+    read: Read,
     device: torch.device,
 ) -> None:
-    """Write the models and ids of one cell, and its result."""
-    spec = cast(TrainSpec, attempt.cell.spec)
+    """Write the models, ids and histograms of one cell, and its result."""
+    spec, events = cast(TrainSpec, attempt.cell.spec), read.events
     files: dict[str, Path] = {}
-    models = []
+    models, scores = [], {}
     for place, training in enumerate(trainings):
         if training.trainee.cell == number:
             stages = write_models(attempt, networks, place, training)
             ids = write_ids(attempt, training, events)
             files |= stages | ids
             models.append(describe_model(training, len(events), list(stages)))
+            if training.scores is not None:
+                scores[training.trainee.fold] = training.scores
+    histograms = Histograms(SCORE, scores, read.inputs)
+    files[FILE] = attempt.path(f"{FILE}.npz")
+    histograms.write(files[FILE])
     attempt.commit(
         files,
         {
@@ -71,8 +85,9 @@ def commit(
             "fold_offsets": list_folds(spec),
             "labels": events.labels,
             "samples": events.samples,
-            "sources": source.data.get("sources"),
-            "read": [{"name": name, "sha256": value} for name, value in checksums.items()],
+            "sources": read.source.data.get("sources"),
+            "read": [{"name": name, "sha256": value} for name, value in read.checksums.items()],
+            FILE: histograms.describe(),
             "models": models,
         },
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
