@@ -34,7 +34,7 @@ tasks:
     outputs: {done: done.txt}
   last:
     task: command
-    inputs: {all: small}
+    inputs: {all: {all: small}}
     command: [wc, -c, "{all}"]
 """
 PROGRAM = """\
