@@ -15,6 +15,7 @@ from hcrc.compiler.cli import main as compiler
 from hcrc.runtime.batch.joblog import read_log
 from hcrc.runtime.batch.nodes import Nodes, State
 from hcrc.runtime.commands import main
+from hcrc.runtime.errors import StorageError
 
 WORKFLOW = """\
 hcrc: 1
@@ -295,6 +296,20 @@ def test_a_schedd_that_does_not_answer_leaves_the_status(bundle, capsys, tmp_pat
     assert "1 running" in out
     (tmp_path / "tools" / "condor_q").write_text("#!/bin/sh\necho '[]'\n")
     assert "DAGMan is not in the queue" in call(capsys, "status", bundle)[1]
+
+
+def test_results_that_cannot_be_read_leave_the_logs(bundle, capsys, monkeypatch):
+    call(capsys, "submit", bundle)
+    write(bundle, started(20, 0) + started(21, 1) + ended(21, 1, 0, 0))
+
+    def fail(*words):
+        raise StorageError("root://host//store: Connection error")
+
+    monkeypatch.setattr("hcrc.runtime.batch.status.decide", fail)
+    code, found = status(capsys, bundle)
+    assert (code, found["state"]) == (3, "running")
+    assert states(found) == [{"running": 1, "done": 1, "waiting": 1}, {"waiting": 1}]
+    assert found["troubles"][0]["reason"] == "root://host//store: Connection error"
 
 
 def test_logs_are_those_of_the_last_try(bundle, capsys):

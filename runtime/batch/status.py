@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..agenda import Selection, decide, select_tasks
 from ..bundle import Bundle, Task
 from ..console import format_seconds, printable
+from ..errors import StorageError
 from ..process import describe_code, last_error
 from .dagman import Manager, read_manager, read_nodes, read_submission
 from .nodes import Node, Nodes, State
@@ -24,6 +25,7 @@ from .pool import PoolError, list_queue
 
 SHOWN: Final = 10
 TAIL: Final = 1 << 16
+UNREACHABLE: Final = "what is done is told by DAGMan's logs alone"
 REMEDIES: Final = {
     34: "it took more memory than it asked for: raise resources: {memory: …} of the task",
     13: "its files did not get back: look for space and rights in the bundle's folder",
@@ -92,9 +94,13 @@ def read_status(bundle: Bundle, ask: bool = True) -> Status:
     if submission is not None:
         manager, moment, why = read_manager(bundle)
         nodes = read_nodes(bundle)
-    stale = _stale_jobs(bundle)
-    rows = [_row(bundle, task, nodes, stale) for task in bundle.tasks]
     troubles = list(_troubles(bundle, nodes))
+    try:
+        stale: set[int] | None = _stale_jobs(bundle)
+    except StorageError as error:
+        stale = None
+        troubles.insert(0, Trouble(-1, "results", "unknown", str(error), UNREACHABLE))
+    rows = [_row(bundle, task, nodes, stale) for task in bundle.tasks]
     if manager is Manager.HELD:
         troubles.insert(0, Trouble(-1, "DAGMan", State.HELD, why, "condor_release lets it go on"))
     newest = max(moment, nodes.moment)
@@ -118,12 +124,12 @@ def _stale_jobs(bundle: Bundle) -> set[int]:
     return set(decide(bundle, selection).todo)
 
 
-def _row(bundle: Bundle, task: Task, nodes: Nodes, stale: set[int]) -> Row:
+def _row(bundle: Bundle, task: Task, nodes: Nodes, stale: set[int] | None) -> Row:
     states: Counter[str] = Counter()
     running, seconds, retried = [], [], 0
     for number in range(task.first, task.end):
         node = nodes.known.get(number, Node())
-        states[_state(node, number in stale)] += 1
+        states[node.state if stale is None else _state(node, number in stale)] += 1
         retried += max(0, node.tries - 1)
         if node.state is State.RUNNING:
             running.append(number)

@@ -79,6 +79,14 @@ class Run:
             time.sleep(1)
         return found
 
+    def until_ended(self):
+        """The status when DAGMan is gone, which is after the last job."""
+        end = time.monotonic() + PATIENCE_S
+        while (found := self.status())["manager"] != "ended":
+            assert time.monotonic() < end, found
+            time.sleep(1)
+        return found
+
     def until_jobs(self, state):
         end = time.monotonic() + PATIENCE_S
         found = self.status()
@@ -123,7 +131,7 @@ def test_the_demo_and_a_sweep_of_it_end_as_they_do_here(pool):
         assert again.returncode == 1
         assert "DAGMan has it, cluster" in again.stderr
     assert run.call("status", run.bundle).returncode == 3
-    found = run.until("done", "failed", "stopped")
+    found = run.until_ended()
     assert found["state"] == "done", found
     assert [row["states"] for row in found["rows"]] == [
         {"done": 1}, {"done": 2}, {"done": 1}, {"done": 2}, {"done": 1},
@@ -165,7 +173,7 @@ def test_what_fails_says_why_and_is_resumed_after_it_is_mended(pool):
 
 
 def test_a_training_that_is_vacated_ends_with_the_same_losses(pool):
-    words = ("--param", "epochs=40")
+    words = ("--param", "epochs=20")
     run = demo(pool, "vacated", *words)
     run.submit()
     checkpoint = run.folder / "hcrc-out/demo/results/train/offset=0/.hcrc-checkpoint.pt"
@@ -232,7 +240,7 @@ def test_a_run_that_is_cancelled_goes_on_when_it_is_resumed(pool):
 def test_many_small_jobs_one_in_five_failing_at_first(pool):
     folder = pool.folder("flaky")
     (folder / "program.sh").write_text(PROGRAM)
-    count = 40
+    count = 20
     text = FLAKY.replace("COUNT", str(count - 1)).replace("FILE", str(folder / "program.sh"))
     (folder / "flaky.yml").write_text(text)
     run = Run(pool, folder, "flaky.yml")
