@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hcrc.runtime.errors import DataError, JobError, PreemptedError, SpecError, StorageError
+from hcrc.runtime.errors import (
+    DataError,
+    JobError,
+    MemoryShortageError,
+    PreemptedError,
+    SpecError,
+    StorageError,
+)
 from hcrc.runtime.result import Result, load_result, open_attempt
 from hcrc.runtime.stale import KnownResults, find_changes
 from hcrc.runtime.tasks import command
@@ -114,6 +121,7 @@ def test_files_and_folders_that_it_leaves_are_the_result(tmp_path: Path) -> None
         ),
         ("exit 1", {}, JobError, "sh: exit code 1: it said nothing"),
         ("echo later >&2; exit 69", {}, StorageError, "sh: exit code 69: later"),
+        ("exit 71", {}, MemoryShortageError, "sh: exit code 71: it said nothing"),
         ("exit 75", {}, PreemptedError, "sh: exit code 75: it said nothing"),
         ("kill -SEGV $$", {}, JobError, "sh: killed by SIGSEGV: it said nothing"),
     ],

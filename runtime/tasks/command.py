@@ -19,7 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, TypeVar, cast
 
-from ..errors import DataError, JobError, PreemptedError, SpecError, StorageError
+from ..errors import (
+    DataError,
+    JobError,
+    MemoryShortageError,
+    PreemptedError,
+    SpecError,
+    StorageError,
+)
 from ..job import Context
 from ..process import describe_code
 from ..result import Attempt, open_attempt
@@ -31,7 +38,7 @@ GRACE_S: Final = 10.0
 DRAIN_S: Final = 2.0
 TOLD_LINES: Final = 3
 TOLD_CHARACTERS: Final = 1000
-RETRIED: Final = (StorageError, PreemptedError)
+OWN_CODES: Final = (StorageError, MemoryShortageError, PreemptedError)
 
 
 def run(cells: list[Cell], context: Context) -> None:
@@ -126,7 +133,8 @@ class Program:
     def run(self) -> None:
         """Run it; raises :class:`JobError` if it cannot be started or fails.
 
-        Its exit codes 69 and 75 are the job's own: storage that cannot be reached, and preemption.
+        Its exit codes 69, 71 and 75 are the job's own: storage that cannot be reached, memory that
+        did not suffice, and preemption.
         """
         process = None
         try:
@@ -143,7 +151,7 @@ class Program:
         if code:
             said = " | ".join(self.last)[-TOLD_CHARACTERS:]
             how = describe_code(code) if code < 0 else f"exit code {code}"
-            kinds = {kind.code: kind for kind in RETRIED}
+            kinds = {kind.code: kind for kind in OWN_CODES}
             raise kinds.get(code, JobError)(f"{self.words[0]}: {how}: {said or 'it said nothing'}")
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -31,7 +31,7 @@ USER: Final = "hcrc"
 USER_ID: Final = 21473
 NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 LIBRARIES: Final = ("torch", "uproot", "awkward", "matplotlib")
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 CONFIGURATION: Final = """\
 UID_DOMAIN = localpool
 FILESYSTEM_DOMAIN = localpool
@@ -51,6 +51,7 @@ NEGOTIATOR_INTERVAL = 1
 NEGOTIATOR_CYCLE_DELAY = 1
 NEGOTIATOR_MIN_INTERVAL = 1
 SCHEDD_INTERVAL = 1
+PERIODIC_EXPR_INTERVAL = 2
 """
 
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.cluster
 
 WORKFLOWS = REPOSITORY / "workflows"
 HCRC = [sys.executable, "-m", "hcrc.compiler"]
-PATIENCE_S = 240
+PATIENCE_S = 600
 SLEEPER = """\
 hcrc: 1
 name: sleeper
@@ -108,6 +108,43 @@ class Run:
                 path = self.folder / cell["output"] / "result.json"
                 found[cell["id"]] = json.loads(path.read_text()) if path.exists() else None
         return found
+
+
+HUNGRY = """\
+hcrc: 1
+name: hungry
+tasks:
+  eat:
+    task: command
+    command: [sh, FILE, "{done}"]
+    outputs: {done: done.txt}
+    resources: {memory: 200 MB}
+"""
+EATER = """\
+# Needs 700 MB, by what the machine says that the job was given.
+given=$(sed -n 's/^Memory = //p' "$_CONDOR_MACHINE_AD")
+echo "$given" >>"$(dirname "$0")/given"
+if [ "$given" -lt 700 ]; then exit 71; fi
+echo done >"$1"
+"""
+SITE = """\
+hcrc: 1
+name: here
+python: PYTHON
+retries: 0
+memory: {growth: 2, cap: CAP MB}
+"""
+
+
+def hungry(pool, name, cap):
+    folder = pool.folder(name)
+    (folder / "eater.sh").write_text(EATER)
+    (folder / "given").touch()
+    (folder / "given").chmod(0o666)
+    (folder / "hungry.yml").write_text(HUNGRY.replace("FILE", str(folder / "eater.sh")))
+    site = SITE.replace("PYTHON", sys.executable).replace("CAP", str(cap))
+    (folder / "site.yml").write_text(site)
+    return Run(pool, folder, "hungry.yml", "--site", "./site.yml")
 
 
 def demo(pool, name, *words):
@@ -249,3 +286,23 @@ def test_many_small_jobs_one_in_five_failing_at_first(pool):
     assert found["state"] == "done", found
     assert [row["states"] for row in found["rows"]] == [{"done": count}, {"done": 1}]
     assert found["rows"][0]["retried"] == count // 5
+
+
+def test_a_job_without_enough_memory_comes_back_with_more(pool):
+    run = hungry(pool, "hungry", 1000)
+    run.submit()
+    found = run.until("done", "failed")
+    assert found["state"] == "done", found
+    given = [int(line) for line in (run.folder / "given").read_text().splitlines()]
+    assert len(given) == 3
+    assert given[0] < given[1] < 700 <= given[2]
+
+
+def test_at_the_cap_memory_is_the_reason_of_the_failure(pool):
+    run = hungry(pool, "starved", 400)
+    run.submit()
+    found = run.until("done", "failed")
+    assert found["state"] == "failed", found
+    (trouble,) = found["troubles"]
+    assert trouble["reason"].startswith("out-of-memory (71): ")
+    assert len((run.folder / "given").read_text().splitlines()) == 2

@@ -29,9 +29,10 @@ xrootd.chksum adler32
 def install() -> None:
     """Install the server's package where it is not there."""
     if shutil.which("xrootd") is None:
-        words = ["apt-get", "install", "--yes", "--quiet", "xrootd-server"]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+        for words in (["update"], ["install", "--yes", "xrootd-server"]):
+            command = ["apt-get", "--quiet", *words]
+            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def free_port() -> int:
