@@ -313,13 +313,19 @@ def _open(url: Url, *flags: str) -> Iterator[Any]:
     library = _client()
     file = library.client.File()
     mode = sum(getattr(library.flags.OpenFlags, name) for name in flags)
-    _check(url, file.open(str(url), mode, timeout=TIMEOUT_S))
+    _check(url, file.open(str(url), mode, _readable(library), timeout=TIMEOUT_S))
     try:
         yield file
     except BaseException:
         file.close(timeout=TIMEOUT_S)
         raise
     _check(url, file.close(timeout=TIMEOUT_S))
+
+
+def _readable(library: _Library) -> int:
+    """The mode of a new file: its owner writes, all read."""
+    access = library.flags.AccessMode
+    return int(access.UR | access.UW | access.GR | access.OR)
 
 
 def _check(url: Url, answer: tuple[Any, Any]) -> Any:

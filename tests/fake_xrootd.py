@@ -42,6 +42,7 @@ class Server:
         flags = SimpleNamespace(
             OpenFlags=SimpleNamespace(READ=1, DELETE=2, MAKEPATH=4),
             StatInfoFlags=SimpleNamespace(IS_DIR=2),
+            AccessMode=SimpleNamespace(UR=0o400, UW=0o200, GR=0o040, OR=0o004),
             QueryCode=SimpleNamespace(CHECKSUM=1),
         )
         return SimpleNamespace(client=client, flags=flags)
@@ -112,7 +113,7 @@ class _File:
         self.server = server
         self.path = Path()
 
-    def open(self, url: str, flags: int, timeout: int) -> tuple[Any, Any]:
+    def open(self, url: str, flags: int, mode: int, timeout: int) -> tuple[Any, Any]:
         self.path = self.server.local(url.removeprefix("root://").partition("/")[2])
         if failed := self.server.failure("open"):
             return failed, None
@@ -120,6 +121,7 @@ class _File:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if flags & 2:
             self.path.write_bytes(b"")
+            self.path.chmod(mode)
         return (GOOD if self.path.is_file() else NOT_THERE), None
 
     def read(self, offset: int, size: int, timeout: int) -> tuple[Any, Any]:

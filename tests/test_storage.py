@@ -144,6 +144,7 @@ def test_a_write_that_failed_is_done_again_from_the_start(server, tmp_path, monk
     server.failures[request_] = [GONE]
     url.store(write(tmp_path, b"0123456789"))
     assert url.read_bytes() == b"0123456789"
+    assert server.local(url.path).stat().st_mode & 0o777 == 0o644
     assert server.waits == [1.0]
     assert temporaries(server) == []
 

@@ -88,6 +88,7 @@ def test_all_that_is_read_and_written_lies_at_the_server(server, workflow, tmp_p
     assert all(row["path"].startswith("root://") for row in there["dataset"]["inputs"])
     left = [path.name for path in server.store.rglob("*") if path.name.endswith((".tmp", ".pt-"))]
     assert left == []
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in (server.store / "out").rglob("*"))
     again = run_demo(workflow, f"{server.url}/out")
     assert again.stdout.startswith("nothing to do: all 5 cells are up to date")
     check_merged(there["friend"]["data"]["friend"])
