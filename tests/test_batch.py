@@ -286,6 +286,21 @@ def test_what_is_held_or_failed_is_told_with_a_remedy(bundle, capsys):
     assert states(found)[0] == {"removed": 1, "failed": 1, "waiting": 1}
 
 
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [(1, "condor_release"), (6, "a file system that the jobs see"), (12, "did not get back"),
+     (13, "did not get there"), (21, "the pool's own rule"), (26, "the pool's own rule"),
+     (34, "raise resources"), (99, "")],
+)  # fmt: skip
+def test_each_code_of_a_hold_has_its_remedy(bundle, capsys, code, remedy):
+    call(capsys, "submit", bundle)
+    write(bundle, started(20, 0) + event(12, 20, f"held\n\tso\n\tCode {code} Subcode 0"))
+    (trouble,) = status(capsys, bundle)[1]["troubles"]
+    assert trouble["reason"] == "so"
+    assert remedy in trouble["remedy"]
+    assert bool(remedy) == bool(trouble["remedy"])
+
+
 def test_a_schedd_that_does_not_answer_leaves_the_status(bundle, capsys, tmp_path):
     call(capsys, "submit", bundle)
     write(bundle, started(20, 0))

@@ -26,13 +26,16 @@ from .pool import PoolError, list_queue
 SHOWN: Final = 10
 TAIL: Final = 1 << 16
 UNREACHABLE: Final = "what is done is told by DAGMan's logs alone"
+RULE: Final = "it was held by the pool's own rule: the words are the pool's"
+# By the codes of HTCondor's table of HoldReasonCode.
 REMEDIES: Final = {
     34: "it took more memory than it asked for: raise resources: {memory: …} of the task",
-    13: "its files did not get back: look for space and rights in the bundle's folder",
-    12: "its files did not get there: look for the files that it names",
+    12: "its files did not get back: look for space and rights in the bundle's folder",
+    13: "its files did not get there: look for the files that it names",
     6: "its program could not be started: is the bundle on a file system that the jobs see?",
     1: "somebody held it: condor_release lets it go on",
-    21: "it was held by the pool's own rule: the words are the pool's",
+    21: RULE,
+    26: RULE,
 }
 
 
