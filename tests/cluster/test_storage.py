@@ -17,6 +17,7 @@ import yaml
 from hcrc.runtime import storage
 from hcrc.runtime.errors import StorageError
 from hcrc.runtime.storage import find_place
+from uproot.source.xrootd import XRootDSource
 
 from .xrootd import XRootD, install
 
@@ -98,12 +99,13 @@ def check_merged(friend):
     """Read the merged friend tree by its own addresses, beside its bases."""
     entries = 0
     for base, ranges in friend["data"]:
-        with uproot.open({base["path"]: base["name"]}) as tree:
+        with uproot.open({base["path"]: base["name"]}, handler=XRootDSource) as tree:
             entries += tree.num_entries
             assert str(tree.file.uuid) == base["uuid"]
         for row in ranges:
-            assert row["chunk"]["path"].startswith("root://")
-            with uproot.open({row["chunk"]["path"]: row["chunk"]["name"]}) as tree:
+            chunk = row["chunk"]
+            assert chunk["path"].startswith("root://")
+            with uproot.open({chunk["path"]: chunk["name"]}, handler=XRootDSource) as tree:
                 assert tree.num_entries == row["stop"] - row["start"]
                 assert set(friend["branches"]) == set(tree.keys())
     assert entries == 12626
