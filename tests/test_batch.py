@@ -313,6 +313,14 @@ def test_a_schedd_that_does_not_answer_leaves_the_status(bundle, capsys, tmp_pat
     assert "DAGMan is not in the queue" in call(capsys, "status", bundle)[1]
 
 
+def test_a_dagman_that_is_gone_without_a_word_blocks_nothing(bundle, capsys, tmp_path):
+    call(capsys, "submit", bundle)
+    (tmp_path / "tools" / "condor_q").write_text("#!/bin/sh\nexit 1\n")
+    assert call(capsys, "submit", bundle)[0] == 1
+    (tmp_path / "tools" / "condor_q").write_text("#!/bin/sh\necho '[]'\n")
+    assert call(capsys, "submit", bundle)[0] == 0
+
+
 def test_results_that_cannot_be_read_leave_the_logs(bundle, capsys, monkeypatch):
     call(capsys, "submit", bundle)
     write(bundle, started(20, 0) + started(21, 1) + ended(21, 1, 0, 0))

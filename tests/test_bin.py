@@ -72,6 +72,11 @@ def test_the_compiler_comes_first_and_the_runtime_when_something_runs(checkout):
     assert run(checkout, "run", "x.yml")[1] == ["-m hcrc.compiler run x.yml"]
 
 
+@pytest.mark.parametrize("command", ["run", "clean", "submit", "resume"])
+def test_jobs_find_the_runtime_in_the_python_that_hands_them_over(checkout, command):
+    assert installed(run(checkout, command, "x.yml")[1])[-1] == f"ROOT[runtime] {CONSTRAINTS}"
+
+
 def test_a_change_of_the_requirements_installs_again(checkout):
     run(checkout, "run", "x.yml")
     with (checkout / "constraints.txt").open("a") as file:

@@ -19,7 +19,7 @@ from ..locks import hold_locks
 from ..timestamp import note_moment
 from ..why import find_cells
 from . import pool
-from .dagman import check_files, check_free, read_nodes, read_submission, submit
+from .dagman import check_files, check_free, read_manager, read_nodes, read_submission, submit
 from .nodes import State
 from .status import answer_status
 
@@ -108,7 +108,7 @@ def _newest_log(bundle: Bundle, number: int) -> Path:
 
 
 def _is_running(bundle: Bundle, number: int) -> bool:
-    node = read_nodes(bundle).known.get(number)
+    node = read_nodes(bundle, read_manager(bundle)[0]).known.get(number)
     return node is not None and node.state in (State.IDLE, State.RUNNING, State.RETRYING)
 
 

@@ -22,7 +22,7 @@ from ..errors import JobError, SpecError
 from ..result import write_json
 from .joblog import Kind, read_log
 from .nodes import Nodes
-from .pool import submit_dag
+from .pool import PoolError, read_queue, submit_dag
 
 FOLDER: Final = "condor"
 DAG: Final = "workflow.dag"
@@ -95,11 +95,11 @@ def read_manager(bundle: Bundle) -> tuple[Manager, float, str]:
     return state, moment, reason
 
 
-def read_nodes(bundle: Bundle) -> Nodes:
-    """The nodes of the last submission by their log."""
+def read_nodes(bundle: Bundle, manager: Manager) -> Nodes:
+    """The nodes of the last submission by their log, where DAGMan's job does this."""
     nodes = Nodes()
     nodes.tell(read_log(state_folder(bundle) / f"{DAG}.nodes.log"))
-    if read_manager(bundle)[0] is Manager.ENDED:
+    if manager is Manager.ENDED:
         nodes.end()
     return nodes
 
@@ -107,12 +107,20 @@ def read_nodes(bundle: Bundle) -> Nodes:
 def check_free(bundle: Bundle) -> None:
     """Raises :class:`RunningError` if DAGMan has the bundle."""
     submission = read_submission(bundle)
-    if submission is None or read_manager(bundle)[0] is Manager.ENDED:
+    if submission is None or read_manager(bundle)[0] is Manager.ENDED or _is_lost(submission):
         return
     raise RunningError(
         f"{bundle.folder}: DAGMan has it, cluster {submission.cluster}: hcrc status says how it"
         " goes, hcrc cancel ends it"
     )
+
+
+def _is_lost(submission: Submission) -> bool:
+    """Whether DAGMan is gone without a word in its log, by a schedd that answers."""
+    try:
+        return not read_queue(submission.cluster, submission.schedd).has_manager
+    except PoolError:
+        return False
 
 
 def check_files(bundle: Bundle) -> None:

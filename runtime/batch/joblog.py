@@ -7,8 +7,8 @@ and a line ``...``; one that is still being written is not there yet.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -88,5 +88,5 @@ def _parse(text: str) -> LogEvent | None:
     head = HEAD.match(text)
     if head is None:
         return None
-    moment = time.mktime(time.strptime(head[3], "%Y-%m-%d %H:%M:%S"))
+    moment = datetime.fromisoformat(head[3]).timestamp()
     return LogEvent(int(head[1]), int(head[2]), moment, text[head.start(4) :])

@@ -13,14 +13,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..errors import JobError
 
 SUBMITTED: Final = re.compile(r"submitted to cluster (\d+)")
 SCHEDD: Final = re.compile(r'Submitting job\(s\) to (?:remote )?schedd "?([^"\s]+)"?')
 PATIENCE_S: Final = 120
-QUEUED: Final = ("ClusterId", "JobStatus", "HoldReason", "DAGNodeName")
 
 
 class PoolError(JobError):
@@ -59,20 +58,24 @@ def remove(constraint: str, schedd: str) -> None:
     _ask(["condor_rm", *_named(schedd), "-constraint", constraint])
 
 
-def list_queue(cluster: int, schedd: str) -> list[dict[str, Any]]:
-    """DAGMan's job and those that it has in the queue, some attributes of each.
+class Queue(NamedTuple):
+    """What a schedd has of a run: whether DAGMan's own job, and how many jobs of it."""
 
-    Raises :class:`PoolError`.
-    """
+    has_manager: bool
+    jobs: int
+
+
+def read_queue(cluster: int, schedd: str) -> Queue:
+    """What the schedd has of a run by DAGMan's cluster; raises :class:`PoolError`."""
     constraint = f"ClusterId == {cluster} || DAGManJobId == {cluster}"
-    words = ["condor_q", *_named(schedd), "-json", "-attributes", ",".join(QUEUED)]
+    words = ["condor_q", *_named(schedd), "-json", "-attributes", "ClusterId"]
     said = _ask([*words, "-constraint", constraint])
     try:
         found = json.loads(said) if said.strip() else []
     except ValueError as error:
         raise PoolError(f"condor_q: not JSON: {error}") from error
-    rows: list[dict[str, Any]] = [row for row in found if isinstance(row, dict)]
-    return rows
+    clusters = [row.get("ClusterId") for row in found if isinstance(row, dict)]
+    return Queue(cluster in clusters, len(clusters) - clusters.count(cluster))
 
 
 def _named(schedd: str) -> list[str]:

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 from ..agenda import Selection, decide, select_tasks
 from ..bundle import Bundle, Task
+from ..capacity import count_noun
 from ..console import format_seconds, printable
 from ..errors import StorageError
 from ..process import describe_code, last_error
 from .dagman import Manager, read_manager, read_nodes, read_submission
 from .nodes import Node, Nodes, State
-from .pool import PoolError, list_queue
+from .pool import PoolError, read_queue
 
 SHOWN: Final = 10
 TAIL: Final = 1 << 16
@@ -96,7 +97,7 @@ def read_status(bundle: Bundle, ask: bool = True) -> Status:
     nodes = Nodes()
     if submission is not None:
         manager, moment, why = read_manager(bundle)
-        nodes = read_nodes(bundle)
+        nodes = read_nodes(bundle, manager)
     troubles = list(_troubles(bundle, nodes))
     try:
         stale: set[int] | None = _stale_jobs(bundle)
@@ -206,12 +207,12 @@ def _why_failed(bundle: Bundle, number: int, node: Node) -> tuple[str, str]:
 def _ask_queue(cluster: int, schedd: str) -> str:
     """What the schedd has of the run, in words; also that it does not answer."""
     try:
-        found = list_queue(cluster, schedd)
+        queue = read_queue(cluster, schedd)
     except PoolError as error:
         return f"the schedd does not answer: {error}"
-    if not any(row.get("ClusterId") == cluster for row in found):
-        return "DAGMan is not in the queue, and its log does not say that it ended"
-    return f"{len(found) - 1} jobs in the queue"
+    if not queue.has_manager:
+        return "DAGMan is not in the queue, though its log has no end: hcrc resume goes on"
+    return f"{count_noun(queue.jobs, 'job')} in the queue"
 
 
 def render(status: Status) -> Iterator[str]:

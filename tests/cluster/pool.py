@@ -52,6 +52,8 @@ NEGOTIATOR_CYCLE_DELAY = 1
 NEGOTIATOR_MIN_INTERVAL = 1
 SCHEDD_INTERVAL = 1
 PERIODIC_EXPR_INTERVAL = 2
+# A startd that crashes, as one did when a job was released at once, keeps its job for so long.
+JOB_DEFAULT_LEASE_DURATION = 20
 """
 
 
